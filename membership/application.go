@@ -1,0 +1,319 @@
+package membership
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strings"
+
+	"bridge.example/internal/fault"
+)
+
+// Bounds on what one application may carry. They are generous for an
+// organisation and small for an attacker.
+const (
+	maxCAs         = 16
+	maxURLs        = 4
+	maxDomains     = 100
+	maxPolicies    = 50
+	maxDirectories = 8
+	maxCertBytes   = 64 << 10
+	maxText        = 500
+)
+
+// Application is what an organisation declares about itself. Every field is
+// bound by the approvals: changing one changes the record hash.
+type Application struct {
+	ID          ID          `json:"id"`
+	Name        string      `json:"name"`    // of the organisation
+	Country     string      `json:"country"` // ISO 3166 alpha-2
+	Contacts    []Contact   `json:"contacts"`
+	MailDomains []string    `json:"mail_domains"` // lower-case DNS names, owned by one member each
+	Policies    []Policy    `json:"policies"`
+	Directories []Directory `json:"directories"` // in the order in which they are asked
+
+	// Anchors are the CA certificates that the signed list carries and the
+	// bridge cross-certifies: usually one self-signed root.
+	Anchors []CA `json:"anchors"`
+	// Intermediates are CA certificates below an anchor that issue to subscribers.
+	Intermediates []CA `json:"intermediates"`
+	// CrossCertificates are DER certificates that the member's CA issued to the
+	// bridge CA.
+	CrossCertificates [][]byte `json:"cross_certificates"`
+}
+
+// Contact is a person or role to reach.
+type Contact struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	Phone string `json:"phone,omitempty"`
+	Role  string `json:"role,omitempty"`
+}
+
+// CA is one CA certificate of a member and where its status is published.
+type CA struct {
+	Certificate []byte   `json:"certificate"` // DER
+	OCSP        []string `json:"ocsp"`        // http URLs of responders for what this CA issued
+	CRL         []string `json:"crl"`         // http or ldap URLs of its CRL
+}
+
+// Policy maps one certificate policy of the member to a level of the bridge.
+// Both are dotted OIDs.
+type Policy struct {
+	Member string `json:"member"`
+	Bridge string `json:"bridge"`
+}
+
+// Directory is one endpoint of the member's directory.
+type Directory struct {
+	URL     string `json:"url"`     // ldap://host:port or ldaps://host:port
+	Base    string `json:"base"`    // RFC 4514 name under which people are found
+	Dialect string `json:"dialect"` // name of a vdir dialect
+	// BindDN is the name the bridge binds with; empty means anonymous.
+	BindDN string `json:"bind_dn,omitempty"`
+	// Credential names the file with the password in the bridge's credential
+	// directory: the register holds no secret.
+	Credential string `json:"credential,omitempty"`
+	StartTLS   bool   `json:"start_tls,omitempty"`
+}
+
+// problems gathers everything wrong with an application, each with its place.
+type problems []string
+
+func (p *problems) addf(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
+
+func (p *problems) check(where string, err error) {
+	if err != nil {
+		p.addf("%s: %v", where, err)
+	}
+}
+
+// Normalize brings what has several spellings into one: mail domains lower
+// case without a trailing dot, the country upper case.
+func (a *Application) Normalize() {
+	a.Country = strings.ToUpper(strings.TrimSpace(a.Country))
+	a.Name = strings.TrimSpace(a.Name)
+	for i, d := range a.MailDomains {
+		a.MailDomains[i] = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(d)), ".")
+	}
+}
+
+// Validate reports everything that is wrong with a, in one Invalid error.
+func (a *Application) Validate() error {
+	var p problems
+	if _, err := ParseID(string(a.ID)); err != nil {
+		p.check("id", err)
+	}
+	checkText(&p, "name", a.Name, true)
+	if len(a.Country) != 2 || strings.Trim(a.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		p.addf("country: %q is not a two-letter ISO 3166 code", a.Country)
+	}
+	if len(a.Contacts) == 0 || len(a.Contacts) > 20 {
+		p.addf("contacts: want 1 to 20, got %d", len(a.Contacts))
+	}
+	for i, c := range a.Contacts {
+		where := fmt.Sprintf("contacts[%d]", i)
+		checkText(&p, where+".name", c.Name, true)
+		checkText(&p, where+".phone", c.Phone, false)
+		checkText(&p, where+".role", c.Role, false)
+		if addr, err := mail.ParseAddress(c.Email); err != nil || addr.Address != c.Email {
+			p.addf("%s.email: %q is not a mail address", where, c.Email)
+		}
+	}
+	a.validateNames(&p)
+	a.validateCAs(&p)
+	a.validateDirectories(&p)
+	if len(p) > 0 {
+		return fault.New(fault.Invalid, "application: %s", strings.Join(p, "; "))
+	}
+	return nil
+}
+
+func (a *Application) validateNames(p *problems) {
+	if len(a.MailDomains) == 0 || len(a.MailDomains) > maxDomains {
+		p.addf("mail_domains: want 1 to %d, got %d", maxDomains, len(a.MailDomains))
+	}
+	for i, d := range a.MailDomains {
+		p.check(fmt.Sprintf("mail_domains[%d]", i), checkDomain(d))
+		if slices.Index(a.MailDomains, d) < i {
+			p.addf("mail_domains[%d]: %q is there twice", i, d)
+		}
+	}
+	if len(a.Policies) == 0 || len(a.Policies) > maxPolicies {
+		p.addf("policies: want 1 to %d, got %d", maxPolicies, len(a.Policies))
+	}
+	for i, m := range a.Policies {
+		p.check(fmt.Sprintf("policies[%d].member", i), checkPolicy(m.Member))
+		p.check(fmt.Sprintf("policies[%d].bridge", i), checkPolicy(m.Bridge))
+		if slices.Index(a.Policies, m) < i {
+			p.addf("policies[%d]: the same mapping is there twice", i)
+		}
+	}
+}
+
+func (a *Application) validateCAs(p *problems) {
+	if n := len(a.Anchors); n == 0 || n+len(a.Intermediates)+len(a.CrossCertificates) > maxCAs {
+		p.addf("anchors: want at least one, and at most %d certificates in all", maxCAs)
+	}
+	seen := map[string]string{}
+	list := func(field string, cas []CA) {
+		for i, ca := range cas {
+			where := fmt.Sprintf("%s[%d]", field, i)
+			if _, err := parseCA(ca.Certificate); err != nil {
+				p.addf("%s.certificate: %v", where, err)
+			}
+			if first, dup := seen[string(ca.Certificate)]; dup {
+				p.addf("%s.certificate: same as %s", where, first)
+			}
+			seen[string(ca.Certificate)] = where
+			checkURLs(p, where+".ocsp", ca.OCSP, "http", "https")
+			checkURLs(p, where+".crl", ca.CRL, "http", "https", "ldap", "ldaps")
+		}
+	}
+	list("anchors", a.Anchors)
+	list("intermediates", a.Intermediates)
+	for i, der := range a.CrossCertificates {
+		_, err := parseCA(der)
+		p.check(fmt.Sprintf("cross_certificates[%d]", i), err)
+	}
+}
+
+func (a *Application) validateDirectories(p *problems) {
+	if len(a.Directories) > maxDirectories {
+		p.addf("directories: want at most %d, got %d", maxDirectories, len(a.Directories))
+	}
+	for i, d := range a.Directories {
+		where := fmt.Sprintf("directories[%d]", i)
+		p.check(where+".url", checkURL(d.URL, "ldap", "ldaps"))
+		if u, err := url.Parse(d.URL); err == nil && strings.Trim(u.Path, "/") != "" {
+			p.addf("%s.url: name only host and port; the base has a field of its own", where)
+		}
+		checkText(p, where+".base", d.Base, false)
+		checkText(p, where+".dialect", d.Dialect, true)
+		checkText(p, where+".bind_dn", d.BindDN, false)
+		if (d.BindDN == "") != (d.Credential == "") {
+			p.addf("%s: bind_dn and credential go together", where)
+		}
+		// The credential becomes a file name: no separators, no dots first.
+		if _, err := ParseID(d.Credential); d.Credential != "" && err != nil {
+			p.addf("%s.credential: %q: want lower-case letters, digits and hyphens", where, d.Credential)
+		}
+	}
+}
+
+// Certificates returns the parsed anchors and intermediates. It panics on an
+// application that was never validated.
+func (a *Application) Certificates() (anchors, intermediates []*x509.Certificate) {
+	parse := func(cas []CA) (out []*x509.Certificate) {
+		for _, ca := range cas {
+			c, err := parseCA(ca.Certificate)
+			if err != nil {
+				panic("membership: unvalidated application: " + err.Error())
+			}
+			out = append(out, c)
+		}
+		return out
+	}
+	return parse(a.Anchors), parse(a.Intermediates)
+}
+
+func parseCA(der []byte) (*x509.Certificate, error) {
+	if len(der) > maxCertBytes {
+		return nil, fmt.Errorf("%d bytes are more than the %d allowed", len(der), maxCertBytes)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("not a certificate: %w", err)
+	}
+	switch {
+	case c.Version != 3:
+		return nil, errors.New("not an X.509v3 certificate")
+	case !c.BasicConstraintsValid || !c.IsCA:
+		return nil, errors.New("not a CA certificate (RFC 5280 §4.2.1.9)")
+	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return nil, errors.New("its key may not sign certificates (RFC 5280 §4.2.1.3)")
+	case len(bytes.TrimSpace(c.RawSubject)) <= 2:
+		return nil, errors.New("it has no subject name (RFC 5280 §4.1.2.6)")
+	}
+	return c, nil
+}
+
+func checkText(p *problems, where, s string, required bool) {
+	switch {
+	case required && strings.TrimSpace(s) == "":
+		p.addf("%s: missing", where)
+	case len(s) > maxText:
+		p.addf("%s: longer than %d bytes", where, maxText)
+	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && r < 0xa0 }):
+		p.addf("%s: contains control characters or broken UTF-8", where)
+	}
+}
+
+func checkDomain(d string) error {
+	labels := strings.Split(d, ".")
+	if len(d) > 253 || len(labels) < 2 {
+		return fmt.Errorf("%q is not a mail domain", d)
+	}
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' ||
+			strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return fmt.Errorf("%q is not a mail domain (write internationalised names as A-labels)", d)
+		}
+	}
+	if net.ParseIP(d) != nil {
+		return fmt.Errorf("%q is an IP address", d)
+	}
+	return nil
+}
+
+func checkPolicy(s string) error {
+	oid, err := x509.ParseOID(s)
+	if err != nil {
+		return fmt.Errorf("%q is not an object identifier", s)
+	}
+	if anyPolicy.Equal(oid) {
+		return errors.New("anyPolicy may not be mapped (RFC 5280 §4.2.1.5)")
+	}
+	return nil
+}
+
+// anyPolicy is RFC 5280 §4.2.1.4.
+var anyPolicy = func() x509.OID {
+	oid, err := x509.OIDFromInts([]uint64{2, 5, 29, 32, 0})
+	if err != nil {
+		panic(err)
+	}
+	return oid
+}()
+
+func checkURLs(p *problems, where string, urls []string, schemes ...string) {
+	if len(urls) > maxURLs {
+		p.addf("%s: want at most %d, got %d", where, maxURLs, len(urls))
+	}
+	for i, u := range urls {
+		p.check(fmt.Sprintf("%s[%d]", where, i), checkURL(u, schemes...))
+	}
+}
+
+func checkURL(s string, schemes ...string) error {
+	if len(s) > 2048 {
+		return errors.New("longer than 2048 bytes")
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return fmt.Errorf("%q is not a URL", s)
+	case !slices.Contains(schemes, u.Scheme):
+		return fmt.Errorf("%q: want %s", s, strings.Join(schemes, " or "))
+	case u.User != nil:
+		return errors.New("a URL carries no user name or password here")
+	case u.Fragment != "":
+		return fmt.Errorf("%q: no fragment belongs here", s)
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package membership_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/fault"
+	"bridge.example/membership"
+)
+
+var (
+	ada  = membership.Actor{Person: "ada", Credential: "01"}
+	bob  = membership.Actor{Person: "bob", Credential: "02"}
+	carl = membership.Actor{Person: "carl", Credential: "03"}
+)
+
+func register(t *testing.T) *membership.Register {
+	t.Helper()
+	s, err := boltstore.Create(filepath.Join(t.TempDir(), "bridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return membership.NewRegister(s.Members(), membership.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+// ca makes a self-signed certificate; edit changes the template.
+func ca(t *testing.T, name string, edit func(*x509.Certificate)) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	if edit != nil {
+		edit(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func application(t *testing.T, id string) membership.Application {
+	return membership.Application{
+		ID: membership.ID(id), Name: "Organisation " + id, Country: "DE",
+		Contacts:    []membership.Contact{{Name: "PKI desk", Email: "pki@" + id + ".example"}},
+		MailDomains: []string{id + ".example"},
+		Policies:    []membership.Policy{{Member: "1.3.6.1.4.1.32473.2.1", Bridge: "1.3.6.1.4.1.32473.1.1"}},
+		Directories: []membership.Directory{{URL: "ldap://ldap." + id + ".example", Dialect: "inetOrgPerson"}},
+		Anchors:     []membership.CA{{Certificate: ca(t, id+" root", nil), OCSP: []string{"http://ocsp." + id + ".example/"}}},
+	}
+}
+
+func decide(t *testing.T, r *membership.Register, id membership.ID, verb membership.Verb, by membership.Actor) (membership.Member, error) {
+	t.Helper()
+	m, err := r.Member(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Decide(t.Context(), id, membership.Decision{Verb: verb, By: by, RecordHash: m.RecordHash(), Reason: "because"})
+}
+
+func TestAdmission(t *testing.T) {
+	r := register(t)
+	if _, err := r.Apply(t.Context(), ada, application(t, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		verb  membership.Verb
+		by    membership.Actor
+		want  membership.State
+		fails fault.Kind // Internal (zero) means that it succeeds
+	}{
+		{membership.Suspend, ada, membership.Applied, fault.Conflict},
+		{membership.Approve, ada, membership.Applied, 0},
+		{membership.Approve, ada, membership.Applied, fault.Conflict},
+		{membership.Approve, membership.Actor{Person: "ada", Credential: "another"}, membership.Applied, fault.Conflict},
+		{membership.Approve, membership.Actor{}, membership.Applied, fault.Denied},
+		{"promote", bob, membership.Applied, fault.Invalid},
+		{membership.Approve, bob, membership.Active, 0},
+		{membership.Approve, carl, membership.Active, fault.Conflict},
+		{membership.Suspend, carl, membership.Suspended, 0},
+		{membership.Suspend, ada, membership.Suspended, fault.Conflict},
+		// Approvals from before the suspension no longer count.
+		{membership.Approve, carl, membership.Suspended, 0},
+		{membership.Approve, carl, membership.Suspended, fault.Conflict},
+		{membership.Approve, ada, membership.Active, 0},
+	} {
+		name := fmt.Sprintf("%s by %s", step.verb, step.by.Person)
+		_, err := decide(t, r, "alpha", step.verb, step.by)
+		if (err != nil) != (step.fails != 0) || err != nil && fault.KindOf(err) != step.fails {
+			t.Errorf("%s: got %v, want kind %v", name, err, step.fails)
+		}
+		m, err := r.Member(t.Context(), "alpha")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.State != step.want {
+			t.Errorf("%s: got state %s, want %s", name, m.State, step.want)
+		}
+	}
+	m, _ := r.Member(t.Context(), "alpha")
+	if got := len(m.Decisions); got != 5 {
+		t.Errorf("got %d decisions in the history, want the 5 that succeeded", got)
+	}
+}
+
+func TestApprovalBindsTheRecord(t *testing.T) {
+	r := register(t)
+	if _, err := r.Apply(t.Context(), ada, application(t, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	for _, hash := range []string{"", "00", strings.Repeat("0", 64)} {
+		_, err := r.Decide(t.Context(), "alpha", membership.Decision{Verb: membership.Approve, By: bob, RecordHash: hash})
+		if fault.KindOf(err) != fault.Conflict {
+			t.Errorf("hash %q: got %v, want Conflict", hash, err)
+		}
+	}
+}
+
+// TestRecordHash changes every field of an application in turn: each must
+// change the hash, or an approval would not bind it.
+func TestRecordHash(t *testing.T) {
+	base := application(t, "alpha")
+	seen := map[string]string{membership.Member{Application: base}.RecordHash(): "unchanged"}
+	for name, change := range map[string]func(*membership.Application){
+		"id":           func(a *membership.Application) { a.ID = "beta" },
+		"name":         func(a *membership.Application) { a.Name = "B" },
+		"country":      func(a *membership.Application) { a.Country = "FR" },
+		"contact":      func(a *membership.Application) { a.Contacts = []membership.Contact{{Name: "N"}} },
+		"domain":       func(a *membership.Application) { a.MailDomains = []string{"b.example"} },
+		"policy":       func(a *membership.Application) { a.Policies = []membership.Policy{{Member: "1.2.3"}} },
+		"directory":    func(a *membership.Application) { a.Directories = nil },
+		"anchor":       func(a *membership.Application) { a.Anchors = nil },
+		"intermediate": func(a *membership.Application) { a.Intermediates = a.Anchors },
+		"cross":        func(a *membership.Application) { a.CrossCertificates = [][]byte{{1}} },
+	} {
+		a := base
+		change(&a)
+		h := membership.Member{Application: a}.RecordHash()
+		if other, ok := seen[h]; ok {
+			t.Errorf("%s: same hash as %s", name, other)
+		}
+		seen[h] = name
+	}
+}
+
+func TestOwnership(t *testing.T) {
+	r := register(t)
+	alpha := application(t, "alpha")
+	if _, err := r.Apply(t.Context(), ada, alpha); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		edit func(*membership.Application)
+		want string
+	}{
+		{"the id", func(a *membership.Application) { a.ID = "alpha" }, `"alpha" is taken`},
+		{"a mail domain, spelled otherwise", func(a *membership.Application) { a.MailDomains = []string{"beta.example", "ALPHA.example."} }, `"alpha.example" belongs to member "alpha"`},
+		{"a CA key", func(a *membership.Application) { a.Intermediates = alpha.Anchors }, `its key belongs to member "alpha"`},
+		{"a CA name", func(a *membership.Application) { a.Anchors = []membership.CA{{Certificate: ca(t, "alpha root", nil)}} }, `its name belongs to member "alpha"`},
+	} {
+		a := application(t, "beta")
+		tt.edit(&a)
+		_, err := r.Apply(t.Context(), ada, a)
+		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want a Conflict saying %s", tt.name, err, tt.want)
+		}
+	}
+	if _, err := r.Apply(t.Context(), ada, application(t, "beta")); err != nil {
+		t.Errorf("got %v for an application that clashes with nothing", err)
+	}
+}
+
+func TestConcurrentApprovals(t *testing.T) {
+	r := register(t)
+	if _, err := r.Apply(t.Context(), ada, application(t, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := r.Member(t.Context(), "alpha")
+	errs := make([]error, 6)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { // the same person, six times at once
+			_, errs[i] = r.Decide(t.Context(), "alpha", membership.Decision{Verb: membership.Approve, By: ada, RecordHash: m.RecordHash()})
+		})
+	}
+	wg.Wait()
+	if m, _ := r.Member(t.Context(), "alpha"); m.State != membership.Applied || len(m.Approvals) != 1 {
+		t.Errorf("got state %s with %d approvals, want one approval (errors %v)", m.State, len(m.Approvals), errors.Join(errs...))
+	}
+}
+
+func TestValidateNamesEverything(t *testing.T) {
+	a := membership.Application{
+		ID: "Alpha!", Country: "Germany",
+		Contacts:    []membership.Contact{{Name: "x\x1b[31m", Email: "nobody"}},
+		MailDomains: []string{"alpha", "a b.example", "10.0.0.1", "-a.example", "münchen.example", "x.example", "x.example"},
+		Policies:    []membership.Policy{{Member: "2.5.29.32.0", Bridge: "medium"}},
+		Directories: []membership.Directory{{URL: "http://x/", BindDN: "cn=a"}, {URL: "ldap://u:p@x", Dialect: "d", Credential: "../x", BindDN: "cn=a"}},
+		Anchors: []membership.CA{
+			{Certificate: []byte("hello")},
+			{Certificate: ca(t, "leaf", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = 0 })},
+			{Certificate: ca(t, "signs nothing", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }), OCSP: []string{"ftp://x", "http://a", "http://a", "http://a", "http://a"}},
+			{Certificate: ca(t, "", nil)},
+		},
+	}
+	err := a.Validate()
+	if fault.KindOf(err) != fault.Invalid {
+		t.Fatalf("got %v, want Invalid", err)
+	}
+	for _, want := range []string{
+		"id:", "name: missing", "country:", "contacts[0].name: contains control", "contacts[0].email",
+		"mail_domains[0]", "mail_domains[1]", "mail_domains[2]", "mail_domains[3]", "mail_domains[4]", "mail_domains[6]: \"x.example\" is there twice",
+		"policies[0].member: anyPolicy", "policies[0].bridge", "directories[0].url", "directories[0].dialect", "directories[0]: bind_dn",
+		"directories[1].url", "directories[1].credential",
+		"anchors[0].certificate: not a certificate", "anchors[1].certificate: not a CA", "anchors[2].certificate: its key may not",
+		"anchors[2].ocsp[0]", "anchors[2].ocsp: want at most 4", "anchors[3].certificate: it has no subject",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwhich does not name %q", err, want)
+		}
+	}
+}
+
+func FuzzParseID(f *testing.F) {
+	f.Add("alpha")
+	f.Fuzz(func(t *testing.T, s string) {
+		id, err := membership.ParseID(s)
+		if err == nil && (string(id) != s || strings.ContainsAny(s, "/.\\ \x00") || len(s) > 32) {
+			t.Errorf("accepted %q", s)
+		}
+	})
+}

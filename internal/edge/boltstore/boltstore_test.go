@@ -1,0 +1,99 @@
+package boltstore_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/storetest"
+	"bridge.example/membership"
+	"bridge.example/signedlist"
+)
+
+func create(t *testing.T) *boltstore.Store {
+	t.Helper()
+	s, err := boltstore.Create(filepath.Join(t.TempDir(), "bridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestMembers(t *testing.T) {
+	storetest.Members(t, func(t *testing.T) membership.Store { return create(t).Members() })
+}
+
+func TestLedger(t *testing.T) {
+	storetest.Ledger(t, func(t *testing.T) crosscert.Ledger { return create(t).Ledger() })
+}
+
+func TestLists(t *testing.T) {
+	storetest.Lists(t, func(t *testing.T) signedlist.Archive { return create(t).Lists() })
+}
+
+// TestReopen checks that what one process wrote, the next one finds.
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	s, err := boltstore.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Ledger().NextCRLNumber(t.Context()); n != 1 || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	if err := s.Lists().Append(t.Context(), 1, []byte("list")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = boltstore.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n, err := s.Ledger().NextCRLNumber(t.Context()); n != 2 || err != nil {
+		t.Errorf("got CRL number %d, %v; want 2", n, err)
+	}
+	if _, der, err := s.Lists().Latest(t.Context()); string(der) != "list" || err != nil {
+		t.Errorf("got list %q, %v", der, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	held := filepath.Join(dir, "held.db")
+	s, err := boltstore.Create(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, bytes.Repeat([]byte("no store "), 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, path string
+		open       func(string) (*boltstore.Store, error)
+		want       fault.Kind
+	}{
+		{"a lost store", filepath.Join(dir, "lost.db"), boltstore.Open, fault.NotFound},
+		{"a file that is no store", garbage, boltstore.Open, fault.Invalid},
+		{"a store in use", held, boltstore.Open, fault.Unavailable},
+		{"creating over a store", held, boltstore.Create, fault.Conflict},
+		{"creating in a folder that is not there", filepath.Join(dir, "no", "bridge.db"), boltstore.Create, fault.NotFound},
+	} {
+		s, err := tt.open(tt.path)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || fault.KindOf(err) != tt.want {
+			t.Errorf("%s: got %v, want kind %v", tt.name, err, tt.want)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"iter"
+	"math/big"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/fault"
+)
+
+var _ crosscert.Ledger = (*Ledger)(nil)
+
+// Ledger implements [crosscert.Ledger].
+type Ledger struct{ s *Store }
+
+// ledgerRecord is a crosscert.Record as it is stored; the serial is the key.
+type ledgerRecord struct {
+	Revision    uint64           `json:"revision"`
+	Member      string           `json:"member,omitempty"`
+	Stage       crosscert.Stage  `json:"stage"`
+	At          time.Time        `json:"at"`
+	ToBeSigned  []byte           `json:"to_be_signed"`
+	Certificate []byte           `json:"certificate,omitempty"`
+	RevokedAt   time.Time        `json:"revoked_at,omitzero"`
+	Reason      crosscert.Reason `json:"reason,omitempty"`
+}
+
+func decodeLedger(serial, v []byte) (crosscert.Record, error) {
+	var r ledgerRecord
+	if err := json.Unmarshal(v, &r); err != nil {
+		return crosscert.Record{}, fault.New(fault.Internal, "reading ledger record %x: %w", serial, err)
+	}
+	return crosscert.Record{
+		Serial: new(big.Int).SetBytes(serial), Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
+		Certificate: r.Certificate, RevokedAt: r.RevokedAt, Reason: r.Reason, Revision: r.Revision,
+	}, nil
+}
+
+// Put implements [crosscert.Ledger].
+func (l *Ledger) Put(ctx context.Context, r crosscert.Record) (crosscert.Record, error) {
+	if r.Serial == nil || r.Serial.Sign() <= 0 {
+		return crosscert.Record{}, fault.New(fault.Invalid, "a ledger record needs a positive serial")
+	}
+	key := r.Serial.Bytes()
+	err := l.s.update(ctx, func(tx *bolt.Tx) error {
+		ledger, order := tx.Bucket(bucketLedger), tx.Bucket(bucketOrder)
+		var stored uint64
+		if v := ledger.Get(key); v != nil {
+			old, err := decodeLedger(key, v)
+			if err != nil {
+				return err
+			}
+			stored = old.Revision
+		}
+		switch {
+		case stored != r.Revision && r.Revision == 0:
+			return fault.New(fault.Conflict, "serial %x was used before", r.Serial)
+		case stored != r.Revision:
+			return fault.New(fault.Conflict, "the record of serial %x was changed meanwhile", r.Serial)
+		}
+		next, err := ledger.NextSequence()
+		if err != nil {
+			return err
+		}
+		if stored == 0 {
+			if err := order.Put(number(next), key); err != nil {
+				return err
+			}
+		}
+		r.Revision = next
+		v, err := json.Marshal(ledgerRecord{
+			Revision: r.Revision, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
+			Certificate: r.Certificate, RevokedAt: r.RevokedAt, Reason: r.Reason,
+		})
+		if err != nil {
+			return err
+		}
+		return ledger.Put(key, v)
+	})
+	if err != nil {
+		return crosscert.Record{}, err
+	}
+	return r, nil
+}
+
+// Get implements [crosscert.Ledger].
+func (l *Ledger) Get(ctx context.Context, serial *big.Int) (out crosscert.Record, err error) {
+	key := serial.Bytes()
+	err = l.s.view(ctx, func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketLedger).Get(key)
+		if v == nil || serial.Sign() <= 0 {
+			return fault.New(fault.NotFound, "no certificate with serial %x", serial)
+		}
+		out, err = decodeLedger(key, v)
+		return err
+	})
+	return out, err
+}
+
+// Records implements [crosscert.Ledger].
+func (l *Ledger) Records(ctx context.Context) iter.Seq2[crosscert.Record, error] {
+	return scan(ctx, l.s, bucketOrder, []byte{}, func(tx *bolt.Tx, _, serial []byte) (crosscert.Record, error) {
+		return decodeLedger(serial, tx.Bucket(bucketLedger).Get(serial))
+	})
+}
+
+// NextCRLNumber implements [crosscert.Ledger].
+func (l *Ledger) NextCRLNumber(ctx context.Context) (n int64, err error) {
+	err = l.s.update(ctx, func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		var last uint64
+		if v := meta.Get(keyCRLNumber); v != nil {
+			last = binary.BigEndian.Uint64(v)
+		}
+		n = int64(last + 1)
+		return meta.Put(keyCRLNumber, number(last+1))
+	})
+	return n, err
+}
+
+// PutCRL implements [crosscert.Ledger].
+func (l *Ledger) PutCRL(ctx context.Context, n int64, der []byte) error {
+	return l.s.update(ctx, func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketCRLs)
+		if last, _ := latest(b); n <= last {
+			return fault.New(fault.Conflict, "storing CRL %d: %d is stored already", n, last)
+		}
+		return b.Put(number(uint64(n)), der)
+	})
+}
+
+// LatestCRL implements [crosscert.Ledger].
+func (l *Ledger) LatestCRL(ctx context.Context) (n int64, der []byte, err error) {
+	err = l.s.view(ctx, func(tx *bolt.Tx) error {
+		if n, der = latest(tx.Bucket(bucketCRLs)); n == 0 {
+			return fault.New(fault.NotFound, "no CRL yet")
+		}
+		return nil
+	})
+	return n, der, err
+}
+
+// latest returns a copy of the value under the highest number, or 0 and nil.
+func latest(b *bolt.Bucket) (int64, []byte) {
+	k, v := b.Cursor().Last()
+	if k == nil {
+		return 0, nil
+	}
+	return int64(binary.BigEndian.Uint64(k)), append([]byte(nil), v...)
+}

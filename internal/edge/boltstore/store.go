@@ -1,0 +1,203 @@
+// Package boltstore keeps the bridge's records in one bbolt file: members,
+// the ledger of the bridge CA, and every signed list. Each write is one
+// transaction, durable on return.
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"bridge.example/internal/fault"
+)
+
+// The buckets of the file. Their keys are big-endian, so that the order of
+// bytes is the order of numbers.
+var (
+	bucketMeta      = []byte("meta")
+	bucketMembers   = []byte("members")          // id → memberRecord
+	bucketRevisions = []byte("member_revisions") // revision → id, newest of each record only
+	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
+	bucketOrder     = []byte("ledger_order")     // sequence → serial
+	bucketCRLs      = []byte("crls")             // number → DER
+	bucketLists     = []byte("lists")            // number → DER
+
+	keyFormat    = []byte("format")
+	keyCRLNumber = []byte("crl_number")
+)
+
+const (
+	format      = 1 // of the file; Open refuses others
+	lockTimeout = time.Second
+)
+
+// Store is an open file. It is safe for concurrent use; one process at a time
+// can have it open.
+type Store struct {
+	db *bolt.DB
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced after every write to members
+}
+
+// Create makes the file, which must not exist (Conflict).
+func Create(path string) (*Store, error) {
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fault.New(fault.Conflict, "creating store %s: it exists", path)
+	}
+	s, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	err = s.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketLedger, bucketOrder, bucketCRLs, bucketLists} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(keyFormat, number(format))
+	})
+	if err != nil {
+		return nil, errors.Join(fault.New(kindOf(err), "creating store %s: %w", path, err), s.Close())
+	}
+	return s, nil
+}
+
+// Open opens an existing file. It never makes a new one: a store that is gone
+// took the numbers of serials, CRLs and lists with it, and starting over would
+// repeat them. Errors: NotFound, Denied (permissions), Unavailable (another
+// process has it), Invalid (not a store, or of another format).
+func Open(path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fault.New(kindOf(err), "opening store: %w", err)
+	}
+	s, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	err = s.db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			return fault.New(fault.Invalid, "no store of a bridge")
+		}
+		if v := meta.Get(keyFormat); len(v) != 8 || binary.BigEndian.Uint64(v) != format {
+			return fault.New(fault.Invalid, "format %x is not %d", v, format)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fault.New(fault.KindOf(err), "opening store %s: %w", path, err), s.Close())
+	}
+	return s, nil
+}
+
+func open(path string) (*Store, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fault.New(fault.Unavailable, "opening store %s: another process has it open", path)
+	}
+	if err != nil {
+		return nil, fault.New(kindOf(err), "opening store %s: %w", path, err)
+	}
+	return &Store{db: db, changed: make(chan struct{})}, nil
+}
+
+// kindOf classifies what the operating system and bbolt say.
+func kindOf(err error) fault.Kind {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.NotFound
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Denied
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return fault.Invalid
+	}
+	return fault.Internal
+}
+
+// Close waits for running transactions and closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Members returns the register's part of the file.
+func (s *Store) Members() *Members { return &Members{s} }
+
+// Ledger returns the bridge CA's part of the file.
+func (s *Store) Ledger() *Ledger { return &Ledger{s} }
+
+// Lists returns the signed lists' part of the file.
+func (s *Store) Lists() *Lists { return &Lists{s} }
+
+func (s *Store) update(ctx context.Context, f func(*bolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.db.Update(f)
+}
+
+func (s *Store) view(ctx context.Context, f func(*bolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.db.View(f)
+}
+
+// announce wakes every watcher.
+func (s *Store) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *Store) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// pageSize bounds how long one read transaction of scan stays open: pages that
+// a reader holds cannot be reused by writers.
+const pageSize = 256
+
+// scan yields what read makes of each pair in bucket whose key is at or above
+// from. No transaction is open while the consumer runs, so it may write.
+func scan[T any](ctx context.Context, s *Store, bucket, from []byte, read func(tx *bolt.Tx, k, v []byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for from != nil {
+			var page []T
+			err := s.view(ctx, func(tx *bolt.Tx) error {
+				c := tx.Bucket(bucket).Cursor()
+				k, v := c.Seek(from)
+				for ; k != nil && len(page) < pageSize; k, v = c.Next() {
+					t, err := read(tx, k, v)
+					if err != nil {
+						return err
+					}
+					page = append(page, t)
+				}
+				from = append([]byte(nil), k...) // nil at the end
+				return nil
+			})
+			for _, t := range page {
+				if !yield(t, nil) {
+					return
+				}
+			}
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+		}
+	}
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

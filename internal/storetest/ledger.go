@@ -1,0 +1,105 @@
+package storetest
+
+import (
+	"math/big"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/fault"
+)
+
+// bigInts lets cmp compare serials.
+var bigInts = cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })
+
+// Ledger checks a crosscert.Ledger. open returns an empty ledger each time.
+func Ledger(t *testing.T, open func(*testing.T) crosscert.Ledger) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	intent := func(serial int64) crosscert.Record {
+		return crosscert.Record{Serial: big.NewInt(serial), Member: "alpha", Stage: crosscert.Intended, At: at, ToBeSigned: []byte{1, 2}}
+	}
+	t.Run("keeps a record through its stages", func(t *testing.T) {
+		l := open(t)
+		r := must(l.Put(t.Context(), intent(7)))(t)
+		r.Stage, r.Certificate = crosscert.Issued, []byte{3}
+		r = must(l.Put(t.Context(), r))(t)
+		stale := r
+		r.Stage, r.RevokedAt, r.Reason = crosscert.Revoked, at.Add(time.Hour), crosscert.Reason(4)
+		r = must(l.Put(t.Context(), r))(t)
+		_, err := l.Put(t.Context(), stale)
+		wantKind(t, err, fault.Conflict)
+		if diff := cmp.Diff(must(l.Get(t.Context(), big.NewInt(7)))(t), r, bigInts); diff != "" {
+			t.Errorf("the record is not what was put last (-got +want):\n%s", diff)
+		}
+		_, err = l.Get(t.Context(), big.NewInt(8))
+		wantKind(t, err, fault.NotFound)
+	})
+	t.Run("never takes a serial twice", func(t *testing.T) {
+		l := open(t)
+		must(l.Put(t.Context(), intent(7)))(t)
+		_, err := l.Put(t.Context(), intent(7))
+		wantKind(t, err, fault.Conflict)
+		for _, bad := range []int64{0, -7} {
+			_, err = l.Put(t.Context(), intent(bad))
+			wantKind(t, err, fault.Invalid)
+		}
+	})
+	t.Run("yields records in order of creation", func(t *testing.T) {
+		l := open(t)
+		serials := []int64{900, 3, 70000}
+		for _, s := range serials {
+			must(l.Put(t.Context(), intent(s)))(t)
+		}
+		r := must(l.Get(t.Context(), big.NewInt(900)))(t)
+		must(l.Put(t.Context(), r))(t) // a change does not move it
+		var got []int64
+		for r, err := range l.Records(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.Serial.Int64())
+		}
+		if diff := cmp.Diff(got, serials); diff != "" {
+			t.Errorf("order (-got +want):\n%s", diff)
+		}
+	})
+	t.Run("hands out each CRL number once, rising", func(t *testing.T) {
+		l := open(t)
+		numbers := make(chan int64, 20)
+		var wg sync.WaitGroup
+		for range cap(numbers) {
+			wg.Go(func() {
+				n, err := l.NextCRLNumber(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				numbers <- n
+			})
+		}
+		wg.Wait()
+		close(numbers)
+		seen := map[int64]bool{}
+		for n := range numbers {
+			if n < 1 || n > 20 || seen[n] {
+				t.Errorf("got number %d a second time or out of 1 to 20", n)
+			}
+			seen[n] = true
+		}
+	})
+	t.Run("never takes a CRL below the stored one", func(t *testing.T) {
+		l := open(t)
+		_, _, err := l.LatestCRL(t.Context())
+		wantKind(t, err, fault.NotFound)
+		if err := l.PutCRL(t.Context(), 5, []byte{5}); err != nil {
+			t.Fatal(err)
+		}
+		wantKind(t, l.PutCRL(t.Context(), 5, []byte{6}), fault.Conflict)
+		wantKind(t, l.PutCRL(t.Context(), 4, []byte{4}), fault.Conflict)
+		if n, der, err := l.LatestCRL(t.Context()); n != 5 || len(der) != 1 || der[0] != 5 || err != nil {
+			t.Errorf("got %d %x %v, want 5 05", n, der, err)
+		}
+	})
+}

@@ -1,0 +1,195 @@
+// Package storetest holds what every store of the bridge must do, as tests
+// that any implementation can be put through.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bridge.example/internal/fault"
+	"bridge.example/membership"
+)
+
+// Members checks a membership.Store. open returns an empty store each time.
+func Members(t *testing.T, open func(*testing.T) membership.Store) {
+	t.Run("reads back what it saved", func(t *testing.T) {
+		s := open(t)
+		m := member("alpha")
+		saved := must(s.Save(t.Context(), m))(t)
+		if saved.Revision == 0 {
+			t.Error("the saved record has no revision")
+		}
+		got := must(s.Load(t.Context(), "alpha"))(t)
+		if diff := cmp.Diff(got, saved); diff != "" {
+			t.Errorf("loaded is not what was saved (-got +want):\n%s", diff)
+		}
+		_, err := s.Load(t.Context(), "beta")
+		wantKind(t, err, fault.NotFound)
+	})
+	t.Run("compares and swaps", func(t *testing.T) {
+		s := open(t)
+		first := must(s.Save(t.Context(), member("alpha")))(t)
+		_, err := s.Save(t.Context(), member("alpha"))
+		wantKind(t, err, fault.Conflict)
+		second := first
+		second.Reason = "second"
+		second = must(s.Save(t.Context(), second))(t)
+		if second.Revision <= first.Revision {
+			t.Errorf("got revision %d after %d, want a higher one", second.Revision, first.Revision)
+		}
+		first.Reason = "stale"
+		_, err = s.Save(t.Context(), first)
+		wantKind(t, err, fault.Conflict)
+		ghost := member("ghost")
+		ghost.Revision = 7
+		_, err = s.Save(t.Context(), ghost)
+		wantKind(t, err, fault.Conflict)
+		if got := must(s.Load(t.Context(), "alpha"))(t); got.Reason != "second" {
+			t.Errorf("got reason %q, want that of the winning save", got.Reason)
+		}
+	})
+	t.Run("of concurrent saves one wins", func(t *testing.T) {
+		s := open(t)
+		base := must(s.Save(t.Context(), member("alpha")))(t)
+		errs := make(chan error, 8)
+		var wg sync.WaitGroup
+		for i := range cap(errs) {
+			wg.Go(func() {
+				m := base
+				m.Reason = fmt.Sprint(i)
+				_, err := s.Save(t.Context(), m)
+				errs <- err
+			})
+		}
+		wg.Wait()
+		close(errs)
+		won := 0
+		for err := range errs {
+			if err == nil {
+				won++
+			} else {
+				wantKind(t, err, fault.Conflict)
+			}
+		}
+		if won != 1 {
+			t.Errorf("got %d winners, want 1", won)
+		}
+	})
+	t.Run("yields all in order, and may be written meanwhile", func(t *testing.T) {
+		s := open(t)
+		const n = 600 // more than a page of any sensible size
+		for i := range n {
+			must(s.Save(t.Context(), member(fmt.Sprintf("m%04d", (i*7)%n))))(t)
+		}
+		var last membership.ID
+		count := 0
+		for m, err := range s.All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.ID <= last {
+				t.Fatalf("got %s after %s", m.ID, last)
+			}
+			last = m.ID
+			if count++; count%100 == 0 {
+				m.Reason = "changed"
+				must(s.Save(t.Context(), m))(t)
+			}
+		}
+		if count != n {
+			t.Errorf("got %d records, want %d", count, n)
+		}
+	})
+	t.Run("watches from a revision without a gap", func(t *testing.T) { watch(t, open(t)) })
+}
+
+// watch starts watchers before, during and after the writes; each must see the
+// newest state of every record above its revision, in rising order.
+func watch(t *testing.T, s membership.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const writes = 50
+	final := map[membership.ID]string{"alpha": "", "beta": ""}
+	follow := func(from membership.Revision) error {
+		seen := map[membership.ID]string{}
+		for c, err := range s.Watch(ctx, from) {
+			if err != nil {
+				return err
+			}
+			if c.Revision <= from || c.Revision != c.Member.Revision {
+				return fmt.Errorf("got revision %d (record %d) after %d", c.Revision, c.Member.Revision, from)
+			}
+			from = c.Revision
+			seen[c.Member.ID] = c.Member.Reason
+			if seen["alpha"] == "last" && seen["beta"] == "last" {
+				return nil
+			}
+		}
+		return errors.New("the sequence ended")
+	}
+	errs := make(chan error, 3)
+	go func() { errs <- follow(0) }()
+	var middle membership.Revision
+	for i := range writes {
+		for id := range final {
+			m := member(string(id))
+			if i > 0 {
+				m = must(s.Load(ctx, id))(t)
+			}
+			if m.Reason = fmt.Sprint(i); i == writes-1 {
+				m.Reason = "last"
+			}
+			m = must(s.Save(ctx, m))(t)
+			if i == writes/2 {
+				middle = m.Revision
+			}
+		}
+	}
+	go func() { errs <- follow(0) }()
+	go func() { errs <- follow(middle) }()
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	for _, err := range s.Watch(ctx, 1<<40) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v from a watch whose context ended, want context.Canceled", err)
+		}
+	}
+}
+
+func member(id string) membership.Member {
+	return membership.Member{
+		Application: membership.Application{
+			ID: membership.ID(id), Name: "Name of " + id, MailDomains: []string{id + ".example"},
+			Anchors: []membership.CA{{Certificate: []byte{0x30, 0}, OCSP: []string{"http://ocsp." + id + ".example"}}},
+		},
+		State:     membership.Applied,
+		Approvals: []membership.Decision{{Verb: membership.Approve, By: membership.Actor{Person: "ada"}}},
+	}
+}
+
+// must returns the value of a call that has to succeed.
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func wantKind(t *testing.T, err error, want fault.Kind) {
+	t.Helper()
+	if err == nil || fault.KindOf(err) != want {
+		t.Errorf("got error %v, want one of kind %v", err, want)
+	}
+}

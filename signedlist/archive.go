@@ -1,0 +1,15 @@
+package signedlist
+
+import "context"
+
+// Archive keeps every list that was ever published. An implementation is
+// durable when a method returns, and safe for concurrent use.
+type Archive interface {
+	// Latest returns the list with the highest number, or NotFound.
+	Latest(ctx context.Context) (number int64, der []byte, err error)
+	// Get returns one list, or NotFound.
+	Get(ctx context.Context, number int64) ([]byte, error)
+	// Append stores a list. A number that is not the latest plus one (1 in an
+	// empty archive) is a Conflict, and nothing is stored.
+	Append(ctx context.Context, number int64, der []byte) error
+}

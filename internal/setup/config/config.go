@@ -1,0 +1,263 @@
+// Package config reads bridged.yaml. The comments of its structs are the
+// manual of that file; every complaint about one is reported at once.
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"bridge.example/internal/fault"
+)
+
+// Config is the whole of bridged.yaml.
+type Config struct {
+	// State is the directory that "bridged init" made: store, keys,
+	// certificates, credentials. A relative path is taken from the directory of
+	// the configuration file. Required.
+	State string `yaml:"state"`
+
+	Bridge     Bridge     `yaml:"bridge"`
+	Admin      Admin      `yaml:"admin"`
+	Directory  Directory  `yaml:"directory"`
+	Responder  Responder  `yaml:"responder"`
+	Repository Repository `yaml:"repository"`
+	Outgoing   Outgoing   `yaml:"outgoing"`
+	Log        Log        `yaml:"log"`
+
+	// Reconcile is how often the projections are compared with the register
+	// even when nothing changed, which is also how soon an expired CA
+	// certificate leaves. Default 30s.
+	Reconcile time.Duration `yaml:"reconcile"`
+	// Drain is how long running requests may take to finish at shutdown.
+	// Default 10s.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Bridge describes the federation.
+type Bridge struct {
+	// Name is shown in the directory and on the repository's pages. Required.
+	Name string `yaml:"name"`
+	// Policies are the assurance levels of the bridge; members map their own
+	// policies to these, and to no others. At least one.
+	Policies []Level `yaml:"policies"`
+}
+
+// Level is one assurance level.
+type Level struct {
+	OID  string `yaml:"oid"`  // dotted object identifier
+	Name string `yaml:"name"` // for people
+}
+
+// Admin is the gRPC interface of officers. TLS certificate, key and client CA
+// are those in the state directory.
+type Admin struct {
+	// Listen is host:port. Default 127.0.0.1:7443.
+	Listen string `yaml:"listen"`
+}
+
+// Directory is the virtual LDAP directory.
+type Directory struct {
+	// Listen is host:port. Default 127.0.0.1:7389.
+	Listen string `yaml:"listen"`
+	// Suffix is the name of the tree's root, RFC 4514. Default o=bridge.
+	Suffix string `yaml:"suffix"`
+	// LDAPv2 accepts binds of LDAP version 2 as well. Default false.
+	LDAPv2 bool `yaml:"ldapv2"`
+	// Certificate and Key are PEM files; with both, StartTLS is offered.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	// MemberTimeout is how long one member may take to answer. Default 5s.
+	MemberTimeout time.Duration `yaml:"member_timeout"`
+	// MaxConnections bounds clients connected at once. Default 10000.
+	MaxConnections int `yaml:"max_connections"`
+	// MaxConnectionsPerAddress bounds those from one IP address. Default 100.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
+}
+
+// Responder is the virtual OCSP responder.
+type Responder struct {
+	// Listen is host:port. Default 127.0.0.1:7800.
+	Listen string `yaml:"listen"`
+	// MemberTimeout is how long one member's responder may take. Default 5s.
+	MemberTimeout time.Duration `yaml:"member_timeout"`
+}
+
+// Repository is the HTTP publication point.
+type Repository struct {
+	// Listen is host:port. Default 127.0.0.1:7080.
+	Listen string `yaml:"listen"`
+	// URL is how the world reaches it, without a slash at the end; it is
+	// written into every certificate the bridge issues. http, because a client
+	// cannot check a certificate with what it needs that certificate for.
+	// Required.
+	URL string `yaml:"url"`
+	// ResponderURL is how the world reaches the OCSP responder. Required.
+	ResponderURL string `yaml:"responder_url"`
+}
+
+// Outgoing governs connections to members, whose addresses members supply.
+type Outgoing struct {
+	// Allow lists address ranges that may be reached although they are
+	// loopback, private, link-local or otherwise not public. Default none.
+	Allow []string `yaml:"allow"`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	// Level is debug, info, warn or error. Default info.
+	Level string `yaml:"level"`
+	// Format is text or json. Default text.
+	Format string `yaml:"format"`
+}
+
+// Load reads a configuration, fills in defaults and validates it. dir is where
+// relative paths start. The error is Invalid and names every problem with its
+// place.
+func Load(r io.Reader, dir string) (*Config, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading configuration: %w", err)
+	}
+	if len(b) > maxBytes {
+		return nil, fault.New(fault.Invalid, "configuration: longer than %d bytes", maxBytes)
+	}
+	c := &Config{}
+	p := decode(b, c)
+	if len(p) == 0 {
+		c.defaults(dir)
+		p = c.problems()
+	}
+	if len(p) > 0 {
+		return nil, fault.New(fault.Invalid, "configuration: %d problem(s)\n  %s", len(p), strings.Join(p, "\n  "))
+	}
+	return c, nil
+}
+
+const maxBytes = 1 << 20
+
+// LoadFile is Load of a file; relative paths start at its directory.
+func LoadFile(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "configuration: %w", err)
+	}
+	defer f.Close()
+	return Load(f, filepath.Dir(path))
+}
+
+func (c *Config) defaults(dir string) {
+	for _, d := range []struct {
+		field *string
+		value string
+	}{
+		{&c.Admin.Listen, "127.0.0.1:7443"},
+		{&c.Directory.Listen, "127.0.0.1:7389"},
+		{&c.Directory.Suffix, "o=bridge"},
+		{&c.Responder.Listen, "127.0.0.1:7800"},
+		{&c.Repository.Listen, "127.0.0.1:7080"},
+		{&c.Log.Level, "info"},
+		{&c.Log.Format, "text"},
+	} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct{ field, value *time.Duration }{
+		{&c.Reconcile, new(30 * time.Second)},
+		{&c.Drain, new(10 * time.Second)},
+		{&c.Directory.MemberTimeout, new(5 * time.Second)},
+		{&c.Responder.MemberTimeout, new(5 * time.Second)},
+	} {
+		if *d.field == 0 {
+			*d.field = *d.value
+		}
+	}
+	if c.Directory.MaxConnections == 0 {
+		c.Directory.MaxConnections = 10000
+	}
+	if c.Directory.MaxConnectionsPerAddress == 0 {
+		c.Directory.MaxConnectionsPerAddress = 100
+	}
+	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+}
+
+// problems reports everything that is wrong with c, each with its path.
+func (c *Config) problems() (p []string) {
+	complain := func(path, format string, args ...any) {
+		p = append(p, path+": "+fmt.Sprintf(format, args...))
+	}
+	if c.State == "" {
+		complain("state", "missing; name the directory that \"bridged init\" made")
+	}
+	if strings.TrimSpace(c.Bridge.Name) == "" {
+		complain("bridge.name", "missing")
+	}
+	if len(c.Bridge.Policies) == 0 {
+		complain("bridge.policies", "want at least one assurance level")
+	}
+	for i, l := range c.Bridge.Policies {
+		if _, err := x509.ParseOID(l.OID); err != nil {
+			complain(fmt.Sprintf("bridge.policies[%d].oid", i), "%q is not an object identifier", l.OID)
+		}
+	}
+	for path, addr := range map[string]string{
+		"admin.listen": c.Admin.Listen, "directory.listen": c.Directory.Listen,
+		"responder.listen": c.Responder.Listen, "repository.listen": c.Repository.Listen,
+	} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			complain(path, "%q is not host:port", addr)
+		}
+	}
+	for path, s := range map[string]string{"repository.url": c.Repository.URL, "repository.responder_url": c.Repository.ResponderURL} {
+		if u, err := url.Parse(s); err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.HasSuffix(s, "/") {
+			complain(path, "%q is not an http URL without a slash at the end", s)
+		}
+	}
+	if (c.Directory.Certificate == "") != (c.Directory.Key == "") {
+		complain("directory", "certificate and key go together")
+	}
+	for i, s := range c.Outgoing.Allow {
+		if _, err := netip.ParsePrefix(s); err != nil {
+			complain(fmt.Sprintf("outgoing.allow[%d]", i), "%q is not an address range such as 10.1.0.0/16", s)
+		}
+	}
+	for path, d := range map[string]time.Duration{
+		"reconcile": c.Reconcile, "drain": c.Drain,
+		"directory.member_timeout": c.Directory.MemberTimeout, "responder.member_timeout": c.Responder.MemberTimeout,
+	} {
+		if d < 0 || d > time.Hour {
+			complain(path, "%v is not between 0 and 1h", d)
+		}
+	}
+	if c.Directory.MaxConnections < 1 || c.Directory.MaxConnectionsPerAddress < 1 {
+		complain("directory.max_connections", "want positive numbers")
+	}
+	if !oneOf(c.Log.Level, "debug", "info", "warn", "error") {
+		complain("log.level", "%q is not debug, info, warn or error", c.Log.Level)
+	}
+	if !oneOf(c.Log.Format, "text", "json") {
+		complain("log.format", "%q is not text or json", c.Log.Format)
+	}
+	return sorted(p)
+}
+
+// Prefixes returns the address ranges of Allow. It panics on a configuration
+// that was never validated.
+func (o Outgoing) Prefixes() (out []netip.Prefix) {
+	for _, s := range o.Allow {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}

@@ -1,0 +1,42 @@
+# Everything a newcomer or CI needs; "make help" lists it.
+.DEFAULT_GOAL := help
+.PHONY: help demo build test unit lint generate bench fuzz clean
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+build: ## bridged and bridgectl, into bin/
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/bridged ./cmd/bridgectl
+
+demo: build ## a federation of two simulated organisations, and a tour through it
+	@PATH="$(CURDIR)/bin:$$PATH" bin/bridged demo
+
+test: lint ## everything: lint, then all tests with -race against the real peers
+	@scripts/peers
+	BRIDGE_PEERS=1 go test -race -timeout 10m ./...
+
+unit: ## tests that need nothing but Go
+	go test ./...
+
+lint: ## gofmt, vet, staticcheck, and that generated code is current
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files need gofmt'; exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+	scripts/generate --check
+
+generate: ## code from api/proto/bridge.proto
+	scripts/generate
+
+bench: ## benchmarks of the hot paths
+	go test -run '^$$' -bench . -benchmem ./internal/wire/... ./internal/engine/... ./vdir ./vocsp ./internal/edge/...
+
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@scripts/fuzz $(FUZZTIME)
+
+clean: ## removes what make made
+	rm -rf bin bridged-demo

@@ -1,0 +1,239 @@
+// Package ceremony founds a bridge: it makes the state directory with the
+// bridge CA, the signers it certifies, the admin CA, the first officers'
+// credentials, the store, and a configuration that fits.
+package ceremony
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"text/template"
+	"time"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/setup/config"
+	"bridge.example/internal/setup/keys"
+	"bridge.example/internal/setup/statedir"
+	"bridge.example/membership"
+)
+
+// Options say what bridge to found. Name, Level, URL and ResponderURL have no
+// default.
+type Options struct {
+	Name      string // of the bridge, for people
+	Country   string // in the bridge CA's name; may be empty
+	Level     string // OID of the first assurance level
+	LevelName string // for people
+	// Officers are the first persons who may decide; two are needed to admit.
+	Officers []string
+
+	URL          string // of the repository, as the world reaches it
+	ResponderURL string
+
+	// Listening addresses; empty means the configuration's default.
+	Admin, Directory, Responder, Repository string
+	Suffix                                  string   // of the directory tree
+	Allow                                   []string // non-public ranges that may be connected to
+
+	// Key is the kind of the bridge CA's and signers' keys. Default RSA, which
+	// every mail client can verify.
+	Key keys.Kind
+	Now func() time.Time
+}
+
+// Report says what was made.
+type Report struct {
+	Config   string
+	BridgeCA *x509.Certificate
+	Officers map[string]string // person → credential directory
+}
+
+const bridgeYears = 10
+
+// Found makes the state directory dir, which must not exist or be empty
+// (Conflict). The configuration is written last: a directory without one was
+// not finished, and is of no use.
+func Found(ctx context.Context, dir string, o Options) (*Report, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	d := statedir.Dir(dir)
+	if err := prepare(d); err != nil {
+		return nil, err
+	}
+	r := &Report{Config: d.Config(), Officers: map[string]string{}}
+	now := o.Now().UTC().Truncate(time.Second)
+	var err error
+	if r.BridgeCA, err = foundBridge(ctx, d, o, now); err != nil {
+		return nil, err
+	}
+	admin, err := newAdminCA(d, o.Name, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := admin.server(d, now); err != nil {
+		return nil, err
+	}
+	for _, person := range o.Officers {
+		r.Officers[person] = d.Officer(person)
+		if err := admin.officer(d.Officer(person), person, o.Admin, now); err != nil {
+			return nil, err
+		}
+	}
+	return r, writeConfig(d, o)
+}
+
+// complete fills in defaults and refuses what cannot work.
+func (o *Options) complete() error {
+	if o.Key == "" {
+		o.Key = keys.RSA3072
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Admin == "" {
+		o.Admin = "127.0.0.1:7443"
+	}
+	if o.LevelName == "" {
+		o.LevelName = "medium"
+	}
+	if strings.TrimSpace(o.Name) == "" {
+		return fault.New(fault.Invalid, "name: a bridge needs one")
+	}
+	if _, err := x509.ParseOID(o.Level); err != nil {
+		return fault.New(fault.Invalid, "level: %q is not an object identifier", o.Level)
+	}
+	seen := map[string]bool{}
+	for _, person := range o.Officers {
+		if _, err := membership.ParseID(person); err != nil {
+			return fault.New(fault.Invalid, "officer %q: want 2 to 32 lower-case letters, digits or hyphens, starting with a letter", person)
+		}
+		if seen[person] {
+			return fault.New(fault.Invalid, "officer %q is named twice", person)
+		}
+		seen[person] = true
+	}
+	if len(seen) < membership.Quorum {
+		return fault.New(fault.Invalid, "want at least %d officers: nobody admits a member alone", membership.Quorum)
+	}
+	// What will be written must load: better to refuse now than after keys
+	// were made.
+	_, err := config.Load(strings.NewReader(render(*o)), ".")
+	return err
+}
+
+func (o *Options) subject(cn string) pkix.Name {
+	n := pkix.Name{Organization: []string{o.Name}, CommonName: cn}
+	if o.Country != "" {
+		n.Country = []string{o.Country}
+	}
+	return n
+}
+
+func prepare(d statedir.Dir) error {
+	entries, err := os.ReadDir(string(d))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fault.New(fault.Denied, "founding a bridge: %w", err)
+	case len(entries) > 0:
+		if _, err := os.Stat(d.Config()); err == nil {
+			return fault.New(fault.Conflict, "founding a bridge: %s holds one already", d)
+		}
+		return fault.New(fault.Conflict, "founding a bridge: %s is not empty; if an earlier attempt broke off there, remove it", d)
+	}
+	for _, folder := range append([]string{string(d)}, d.Folders()...) {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return fault.New(fault.Denied, "founding a bridge: %w", err)
+		}
+	}
+	return nil
+}
+
+// foundBridge makes the bridge CA, and through its ledger the two signers.
+func foundBridge(ctx context.Context, d statedir.Dir, o Options, now time.Time) (ca *x509.Certificate, err error) {
+	caKey, err := keys.Create(d.Key(statedir.BridgeCA), o.Key)
+	if err != nil {
+		return nil, err
+	}
+	ca, err = crosscert.NewRoot(caKey, o.subject(o.Name+" CA"), now.Add(-time.Minute), now.AddDate(bridgeYears, 0, 0).Add(-time.Minute))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.WriteCertificate(statedir.BridgeCA, ca); err != nil {
+		return nil, err
+	}
+	store, err := boltstore.Create(d.Store())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	authority, err := crosscert.New(ca, caKey, store.Ledger(), crosscert.Options{BaseURL: o.URL, Now: o.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	level, err := x509.ParseOID(o.Level)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range []struct {
+		file, name string
+		profile    crosscert.Profile
+	}{
+		{statedir.ListSigner, o.Name + " list signer", crosscert.ListSigner},
+		{statedir.OCSPSigner, o.Name + " OCSP signer", crosscert.OCSPSigner},
+	} {
+		key, err := keys.Create(d.Key(s.file), o.Key)
+		if err != nil {
+			return nil, err
+		}
+		cert, err := authority.IssueSigner(ctx, crosscert.SignerRequest{
+			Profile: s.profile, Name: o.subject(s.name), Key: key.Public(), Policies: []x509.OID{level},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("certifying the %s: %w", s.name, err)
+		}
+		if err := d.WriteCertificate(s.file, cert); err != nil {
+			return nil, err
+		}
+	}
+	return ca, nil
+}
+
+//go:embed bridged.yaml.tmpl
+var configTemplate string
+
+func render(o Options) string {
+	var b strings.Builder
+	t := template.Must(template.New("bridged.yaml").Parse(configTemplate))
+	if err := t.Execute(&b, o); err != nil {
+		panic(err) // the template and Options are both ours
+	}
+	return b.String()
+}
+
+// writeConfig writes the configuration whole or not at all.
+func writeConfig(d statedir.Dir, o Options) error {
+	temp := d.Config() + ".new"
+	if err := os.WriteFile(temp, []byte(render(o)), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, d.Config())
+}
+
+// Fingerprint is the SHA-256 of a certificate as people compare it: upper-case
+// hex, in pairs.
+func Fingerprint(c *x509.Certificate) string {
+	h := sha256.Sum256(c.Raw)
+	return strings.ReplaceAll(fmt.Sprintf("% X", h), " ", ":")
+}

@@ -1,0 +1,35 @@
+package crosscert
+
+import (
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"time"
+)
+
+// maxRootValidity is the longest a CA key may be used (FBCA CP §6.3.2).
+const maxRootValidity = 10*year + 3*day // three leap days
+
+// NewRoot makes the self-signed certificate of a bridge CA: a CA for
+// certificates and CRLs without a limit of path length, valid from notBefore to
+// notAfter, at most ten years. Errors are Invalid, as [Lint] finds.
+func NewRoot(key crypto.Signer, subject pkix.Name, notBefore, notAfter time.Time) (*x509.Certificate, error) {
+	t := &x509.Certificate{
+		SerialNumber:          newSerial(),
+		Subject:               subject,
+		NotBefore:             notBefore.UTC().Truncate(time.Second),
+		NotAfter:              notAfter.UTC().Truncate(time.Second),
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLen:            -1,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	c, err := sign(t, t, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	if err := lintError(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

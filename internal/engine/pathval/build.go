@@ -1,0 +1,280 @@
+package pathval
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"errors"
+)
+
+// Build finds a valid path from an anchor to leaf through pool. It looks from
+// the leaf upwards at the most promising path first (shortest by the names,
+// key identifiers that fit), drops a branch at the first thing no path through
+// it could heal, and goes on with the next until one is valid by the rules of
+// Validate, or none is left, or the budget is used up.
+//
+// The error is a *NoPathError, or that of ctx.
+func Build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs) (*Result, error) {
+	if in.Cache == nil {
+		in.Cache = pool.cache
+	}
+	b := &builder{work: newWork(in), pool: pool, distance: pool.distance(in.Anchors), failed: &NoPathError{cause: ErrNoPath}}
+	return b.run(ctx, leaf)
+}
+
+// builder is one search.
+type builder struct {
+	*work
+	pool     *Pool
+	distance []uint8
+	open     queue
+	failed   *NoPathError
+}
+
+// branch is a chain of certificates up to one whose issuer is to be found.
+type branch struct {
+	cert   *Certificate
+	below  *branch // nil at the leaf
+	length int     // certificates
+	// authorities counts those that pathLenConstraint counts: below this
+	// certificate, not the leaf, not self-issued.
+	authorities int
+	cost, order int
+}
+
+// Costs: a certificate more weighs as much as four signatures not yet known to
+// be good, and a key identifier that does not fit as much as two certificates.
+const (
+	costCertificate = 4
+	costUnknown     = 1
+	costOtherKey    = 8
+)
+
+func (b *builder) run(ctx context.Context, leaf *Certificate) (*Result, error) {
+	start := &branch{cert: leaf, length: 1}
+	if f := b.validity(leaf); f != none {
+		return nil, b.fail(start, f)
+	}
+	if f := b.leaf(leaf); f != none {
+		return nil, b.fail(start, f)
+	}
+	heap.Push(&b.open, start)
+	for b.open.Len() > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n := heap.Pop(&b.open).(*branch)
+		if b.left.Steps--; b.left.Steps < 0 {
+			return nil, b.fail(n, finding{Exhausted, "steps"})
+		}
+		if f, at := b.admit(n); f.reason == Exhausted {
+			return nil, b.fail(n, f)
+		} else if f != none {
+			b.reject(n, at, f)
+			continue
+		}
+		r, err := b.complete(ctx, n)
+		if r != nil || err != nil {
+			return r, err
+		}
+		if f := b.expand(n); f != none {
+			return nil, b.fail(n, f)
+		}
+	}
+	b.failed.Work = b.spent()
+	return nil, b.failed
+}
+
+// admit is what can be checked when a certificate joins a branch: that its key
+// verifies the one below, and its name constraints. It also returns how far
+// below the newcomer the one at fault is. A DSA key that inherits its
+// parameters has to wait for a whole path.
+func (b *builder) admit(n *branch) (f finding, at int) {
+	if n.below == nil {
+		return none, 0
+	}
+	if !n.cert.key.inherits {
+		if f := b.signature(n.below.cert, n.cert.key); f != none {
+			return f, 1
+		}
+	}
+	if n.cert.constraints == nil {
+		return none, 0
+	}
+	for at, m := 1, n.below; m != nil; at, m = at+1, m.below {
+		if m.below == nil || !m.cert.selfIssued() {
+			if f := b.constrain(n.cert.constraints, m.cert); f != none {
+				return f, at
+			}
+		}
+	}
+	return none, 0
+}
+
+// complete validates the branch under each anchor that has its issuer's name.
+func (b *builder) complete(ctx context.Context, n *branch) (*Result, error) {
+	for _, a := range b.in.Anchors {
+		if !a.Subject.Equal(n.cert.Issuer) {
+			continue
+		}
+		r, err := b.validate(ctx, a, n.path())
+		if err == nil {
+			return r, nil
+		}
+		rejection, ok := errors.AsType[*Rejection](err)
+		if !ok {
+			return nil, err
+		}
+		b.keep(rejection)
+		switch rejection.Reason {
+		case Exhausted:
+			return nil, b.exhausted()
+		case StatusUnknown:
+			b.failed.cause = ErrStatusUnknown
+		}
+	}
+	return nil, nil
+}
+
+// expand adds to the queue every certificate that may have issued n.cert. It
+// returns a finding only when the search must end.
+func (b *builder) expand(n *branch) finding {
+	if n.length >= b.budget.Length {
+		b.reject(n, 0, finding{Exhausted, "length of the path"})
+		b.failed.cause = ErrBudget
+		return none
+	}
+	found := b.isAnchorName(n.cert.Issuer)
+	for _, c := range b.pool.named(n.cert.Issuer) {
+		if b.left.Candidates--; b.left.Candidates < 0 {
+			return finding{Exhausted, "candidates"}
+		}
+		found = true
+		next := branch{cert: c.Certificate, below: n, length: n.length + 1, authorities: n.authorities}
+		if f := b.weigh(&next, b.distance[c.issuer]); f != none {
+			b.reject(&next, 0, f)
+			continue
+		}
+		next.order = b.budget.Candidates - b.left.Candidates
+		kept := next // on the heap only what passed: decoys come by the thousand
+		heap.Push(&b.open, &kept)
+	}
+	if !found {
+		b.reject(n, 0, finding{NoIssuer, n.cert.Issuer.String()})
+	}
+	return none
+}
+
+func (b *builder) isAnchorName(n Name) bool {
+	for _, a := range b.in.Anchors {
+		if a.Subject.Equal(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// weigh says what speaks against a candidate without any work, or sets how
+// promising it is; far is how many certificates there must be above it. It must
+// reject nothing that Validate would accept.
+func (b *builder) weigh(n *branch, far uint8) finding {
+	c, child := n.cert, n.below.cert
+	for _, a := range b.in.Anchors {
+		// A path through an anchor's key is better begun at the anchor.
+		if a.key.id == c.key.id && a.Subject.Equal(c.Subject) {
+			return finding{Loop, "the anchor itself"}
+		}
+	}
+	for m := n.below; m != nil; m = m.below {
+		if m.cert.key.id == c.key.id && m.cert.Subject.Equal(c.Subject) {
+			return finding{Loop, ""}
+		}
+	}
+	if far == unreachable {
+		return finding{NoIssuer, "no chain of names leads from an anchor to " + c.Issuer.String()}
+	}
+	good, known := b.in.Cache.get(signatureKey{child.Fingerprint, c.key.id})
+	if known && !good && !c.key.inherits {
+		return finding{BadSignature, "the key below it is another"}
+	}
+	if f := b.validity(c); f != none {
+		return f
+	}
+	if f := b.authority(c); f != none {
+		return f
+	}
+	if n.below.below != nil && !child.selfIssued() {
+		n.authorities++
+	}
+	if c.pathLen >= 0 && n.authorities > c.pathLen {
+		return finding{PathTooLong, ""}
+	}
+	n.cost = costCertificate * (n.length + int(far))
+	if !known {
+		n.cost += costUnknown
+	}
+	if child.authorityKeyID != nil && c.subjectKeyID != nil && !bytes.Equal(child.authorityKeyID, c.subjectKeyID) {
+		n.cost += costOtherKey
+	}
+	return none
+}
+
+func (n *branch) path() []*Certificate {
+	path := make([]*Certificate, 0, n.length)
+	for ; n != nil; n = n.below {
+		path = append(path, n.cert)
+	}
+	return path
+}
+
+// reject records why a branch ends; at counts from its newest certificate.
+func (b *builder) reject(n *branch, at int, f finding) {
+	if len(b.failed.Rejections) == maxRejections {
+		b.failed.Omitted++
+		return
+	}
+	b.keep(&Rejection{Reason: f.reason, Detail: f.detail, Path: n.path(), Index: at})
+}
+
+func (b *builder) keep(r *Rejection) {
+	if len(b.failed.Rejections) == maxRejections {
+		b.failed.Omitted++
+		return
+	}
+	b.failed.Rejections = append(b.failed.Rejections, r)
+}
+
+// fail ends the search.
+func (b *builder) fail(n *branch, f finding) error {
+	b.reject(n, 0, f)
+	if f.reason == Exhausted {
+		return b.exhausted()
+	}
+	b.failed.Work = b.spent()
+	return b.failed
+}
+
+func (b *builder) exhausted() error {
+	b.failed.cause = ErrBudget
+	b.failed.Work = b.spent()
+	return b.failed
+}
+
+// queue is a heap of branches, the cheapest first, the oldest among equals.
+type queue []*branch
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	if q[i].cost != q[j].cost {
+		return q[i].cost < q[j].cost
+	}
+	return q[i].order < q[j].order
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(*branch)) }
+func (q *queue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return last
+}

@@ -1,0 +1,118 @@
+package signedlist
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"bridge.example/internal/wire/cms"
+)
+
+// skew is how far clocks may differ.
+const skew = 5 * time.Minute
+
+// Open verifies a list at the instant at. roots holds the bridge CA that the
+// caller has obtained safely, or the signer's certificate itself; the signer's
+// must come from a root directly and be made for signing lists, so that no
+// member can sign one with a certificate below its cross-certificate.
+//
+// Whether a list may replace the one in use is for [List.Supersedes] to say.
+// With ErrExpired the list is returned too: everything else about it holds, so
+// that it still tells which lists are older. Errors: ErrFormat, ErrSignature,
+// ErrEarly, ErrExpired.
+func Open(der []byte, roots *x509.CertPool, at time.Time) (*List, error) {
+	l, content, err := open(der, roots, at)
+	if err != nil && !errors.Is(err, ErrExpired) {
+		return nil, err
+	}
+	entries, decodeErr := decode(content)
+	if decodeErr != nil {
+		return nil, decodeErr
+	}
+	l.Entries = entries
+	return l, err
+}
+
+// open is Open without the entries: it returns them encoded.
+func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error) {
+	v, err := cms.Verify(der, roots, at)
+	switch {
+	case errors.Is(err, cms.ErrFormat):
+		return nil, nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	case v.ContentType.String() != contentType:
+		return nil, nil, fmt.Errorf("%w: content is of type %v", ErrFormat, v.ContentType)
+	case len(v.Chain) > 2 || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
+		return nil, nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
+	}
+	l := &List{IssuedAt: v.SigningTime, Hash: sha256.Sum256(der)}
+	if err := l.readAttributes(v.Attributes); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case at.Before(l.IssuedAt.Add(-skew)):
+		return nil, nil, fmt.Errorf("%w: issued at %s", ErrEarly, l.IssuedAt.Format(time.RFC3339))
+	case at.After(l.NextUpdate):
+		return l, v.Content, fmt.Errorf("%w: nextUpdate was %s", ErrExpired, l.NextUpdate.Format(time.RFC3339))
+	}
+	return l, v.Content, nil
+}
+
+// tslSigning is id-tsl-kp-tslSigning (TS 119 612 §5.7.1).
+func tslSigning() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{0, 4, 0, 2231, 3, 0} }
+
+// attributes writes what readAttributes reads.
+func (l *List) attributes() ([]cms.Attribute, error) {
+	var out []cms.Attribute
+	var errs []error
+	add := func(id string, f func(*cryptobyte.Builder)) {
+		var b cryptobyte.Builder
+		f(&b)
+		der, err := b.Bytes()
+		errs = append(errs, err)
+		out = append(out, cms.Attribute{Type: oid(id), Values: [][]byte{der}})
+	}
+	add(attrNumber, func(b *cryptobyte.Builder) { b.AddASN1Int64(l.Number) })
+	add(attrNextUpdate, func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(l.NextUpdate) })
+	if l.Number > 1 {
+		add(attrPrevious, func(b *cryptobyte.Builder) { b.AddASN1OctetString(l.Previous[:]) })
+	}
+	return out, errors.Join(errs...)
+}
+
+// readAttributes takes number, nextUpdate and predecessor from the signed
+// attributes; later versions may add others.
+func (l *List) readAttributes(as []cms.Attribute) error {
+	var previous cryptobyte.String
+	for _, a := range as {
+		value, ok := cryptobyte.String(a.Values[0]), len(a.Values) == 1
+		switch a.Type.String() {
+		case attrNumber:
+			ok = ok && value.ReadASN1Integer(&l.Number)
+		case attrNextUpdate:
+			ok = ok && value.ReadASN1GeneralizedTime(&l.NextUpdate)
+		case attrPrevious:
+			ok = ok && value.ReadASN1(&previous, cbasn1.OCTET_STRING) && len(previous) == sha256.Size
+		default:
+			continue
+		}
+		if !ok || !value.Empty() {
+			return fmt.Errorf("%w: attribute %v", ErrFormat, a.Type)
+		}
+	}
+	l.NextUpdate = l.NextUpdate.UTC()
+	copy(l.Previous[:], previous)
+	if l.Number < 1 || !l.NextUpdate.After(l.IssuedAt) || (l.Number == 1) != bytes.Equal(previous, nil) {
+		return fmt.Errorf("%w: number, nextUpdate or predecessor missing or impossible", ErrFormat)
+	}
+	return nil
+}

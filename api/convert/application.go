@@ -1,0 +1,61 @@
+// Package convert turns what the register keeps into messages of the
+// administrative interface and back, for both ends of the wire.
+package convert
+
+import (
+	"bridge.example/api/proto"
+	"bridge.example/membership"
+)
+
+// Each converts every element; nil stays nil.
+func Each[A, B any](in []A, convert func(A) B) []B {
+	var out []B
+	for _, a := range in {
+		out = append(out, convert(a))
+	}
+	return out
+}
+
+// FromApplication makes a message of an application.
+func FromApplication(a membership.Application) *proto.Application {
+	ca := func(c membership.CA) *proto.CA {
+		return &proto.CA{Certificate: c.Certificate, Ocsp: c.OCSP, Crl: c.CRL}
+	}
+	return &proto.Application{
+		Id: string(a.ID), Name: a.Name, Country: a.Country,
+		Contacts: Each(a.Contacts, func(c membership.Contact) *proto.Contact {
+			return &proto.Contact{Name: c.Name, Email: c.Email, Phone: c.Phone, Role: c.Role}
+		}),
+		MailDomains: a.MailDomains,
+		Policies: Each(a.Policies, func(p membership.Policy) *proto.Policy {
+			return &proto.Policy{Member: p.Member, Bridge: p.Bridge}
+		}),
+		Directories: Each(a.Directories, func(d membership.Directory) *proto.Directory {
+			return &proto.Directory{Url: d.URL, Base: d.Base, Dialect: d.Dialect, BindDn: d.BindDN, Credential: d.Credential, StartTls: d.StartTLS}
+		}),
+		Anchors: Each(a.Anchors, ca), Intermediates: Each(a.Intermediates, ca), CrossCertificates: a.CrossCertificates,
+	}
+}
+
+// ToApplication reads a message without judging it:
+// [membership.Application.Validate] does that. No message becomes an empty
+// application.
+func ToApplication(a *proto.Application) membership.Application {
+	ca := func(c *proto.CA) membership.CA {
+		return membership.CA{Certificate: c.GetCertificate(), OCSP: c.GetOcsp(), CRL: c.GetCrl()}
+	}
+	return membership.Application{
+		ID: membership.ID(a.GetId()), Name: a.GetName(), Country: a.GetCountry(),
+		Contacts: Each(a.GetContacts(), func(c *proto.Contact) membership.Contact {
+			return membership.Contact{Name: c.GetName(), Email: c.GetEmail(), Phone: c.GetPhone(), Role: c.GetRole()}
+		}),
+		MailDomains: a.GetMailDomains(),
+		Policies: Each(a.GetPolicies(), func(p *proto.Policy) membership.Policy {
+			return membership.Policy{Member: p.GetMember(), Bridge: p.GetBridge()}
+		}),
+		Directories: Each(a.GetDirectories(), func(d *proto.Directory) membership.Directory {
+			return membership.Directory{URL: d.GetUrl(), Base: d.GetBase(), Dialect: d.GetDialect(), BindDN: d.GetBindDn(), Credential: d.GetCredential(), StartTLS: d.GetStartTls()}
+		}),
+		Anchors: Each(a.GetAnchors(), ca), Intermediates: Each(a.GetIntermediates(), ca), CrossCertificates: a.GetCrossCertificates(),
+	}
+}

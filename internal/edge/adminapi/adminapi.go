@@ -1,0 +1,177 @@
+// Package adminapi serves the administrative interface: gRPC over mutual TLS,
+// for officers. It knows who calls, whether that person may, and how to say
+// what the federation answers in the words of bridge.v1.
+package adminapi
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"bridge.example/api/convert"
+	"bridge.example/api/proto"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/federation"
+	"bridge.example/membership"
+)
+
+// Federation is what the interface gives access to. Every error has a kind of
+// [fault], which becomes the status of the call.
+type Federation interface {
+	Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error)
+	Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error)
+	Case(ctx context.Context, id membership.ID) (federation.Case, error)
+	// Members returns all members, ordered by id.
+	Members(ctx context.Context) ([]membership.Member, error)
+	Status(ctx context.Context) (federation.Status, error)
+	// Artifacts returns what is published now; nil before anything is.
+	Artifacts() *federation.Artifacts
+}
+
+// Options tune the server; the zero value works.
+type Options struct {
+	Version string       // of the service, told by GetStatus
+	Log     *slog.Logger // slog.Default when nil
+}
+
+// New returns a gRPC server that serves f to the holders of certificates which
+// officers, the admin CA, issued for client authentication, and to nobody
+// else. It presents server. The caller gives it a listener, and stops it.
+func New(f Federation, server tls.Certificate, officers *x509.Certificate, o Options) *grpc.Server {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := grpc.NewServer(serverOptions(tlsConfig(server, officers), gate{log: o.Log})...)
+	proto.RegisterBridgeServer(s, &service{federation: f, version: o.Version})
+	return s
+}
+
+// service answers the RPCs. The gate has let the caller in.
+type service struct {
+	proto.UnsafeBridgeServer // a new RPC without a method here does not compile
+	federation               Federation
+	version                  string
+}
+
+func (s *service) WhoAmI(ctx context.Context, _ *proto.WhoAmIRequest) (*proto.WhoAmIResponse, error) {
+	c := callerOf(ctx)
+	return &proto.WhoAmIResponse{Actor: fromActor(c.actor), NotAfter: fromTime(c.notAfter)}, nil
+}
+
+func (s *service) GetStatus(ctx context.Context, _ *proto.GetStatusRequest) (*proto.GetStatusResponse, error) {
+	st, err := s.federation.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := fromStatus(st)
+	out.Version = s.version
+	return out, nil
+}
+
+func (s *service) ApplyMember(ctx context.Context, r *proto.ApplyMemberRequest) (*proto.ApplyMemberResponse, error) {
+	c, err := s.federation.Apply(ctx, callerOf(ctx).actor, convert.ToApplication(r.GetApplication()))
+	if err != nil {
+		return nil, err
+	}
+	return &proto.ApplyMemberResponse{Member: fromCase(c)}, nil
+}
+
+func (s *service) GetMember(ctx context.Context, r *proto.GetMemberRequest) (*proto.GetMemberResponse, error) {
+	id, err := membership.ParseID(r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.federation.Case(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &proto.GetMemberResponse{Member: fromCase(c)}, nil
+}
+
+// Members on one page.
+const (
+	defaultPage = 100
+	maxPage     = 500
+)
+
+func (s *service) ListMembers(ctx context.Context, r *proto.ListMembersRequest) (*proto.ListMembersResponse, error) {
+	size := int(r.GetPageSize())
+	if size == 0 {
+		size = defaultPage
+	}
+	if size < 1 || size > maxPage {
+		return nil, fault.New(fault.Invalid, "page_size: want 1 to %d", maxPage)
+	}
+	members, err := s.federation.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The token is the last id of the page before, so members that come and go
+	// between two pages do not shift the rest.
+	if t := r.GetPageToken(); t != "" {
+		last, err := membership.ParseID(t)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "page_token: not one of this service")
+		}
+		i, found := slices.BinarySearchFunc(members, last, func(m membership.Member, id membership.ID) int {
+			return strings.Compare(string(m.ID), string(id))
+		})
+		if found {
+			i++
+		}
+		members = members[i:]
+	}
+	out := &proto.ListMembersResponse{}
+	if len(members) > size {
+		members = members[:size]
+		out.NextPageToken = string(members[size-1].ID)
+	}
+	for _, m := range members {
+		out.Members = append(out.Members, fromMember(m))
+	}
+	return out, nil
+}
+
+func (s *service) ApproveMember(ctx context.Context, r *proto.ApproveMemberRequest) (*proto.ApproveMemberResponse, error) {
+	if b, err := hex.DecodeString(r.GetRecordHash()); err != nil || len(b) != 32 {
+		return nil, fault.New(fault.Invalid, "record_hash: want the hex SHA-256 of the record that was looked at")
+	}
+	c, err := s.decide(ctx, r.GetId(), membership.Decision{Verb: membership.Approve, RecordHash: r.GetRecordHash(), Reason: r.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &proto.ApproveMemberResponse{Member: fromCase(c)}, nil
+}
+
+func (s *service) SuspendMember(ctx context.Context, r *proto.SuspendMemberRequest) (*proto.SuspendMemberResponse, error) {
+	c, err := s.decide(ctx, r.GetId(), membership.Decision{Verb: membership.Suspend, Reason: r.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &proto.SuspendMemberResponse{Member: fromCase(c)}, nil
+}
+
+func (s *service) decide(ctx context.Context, id string, d membership.Decision) (federation.Case, error) {
+	member, err := membership.ParseID(id)
+	if err != nil {
+		return federation.Case{}, err
+	}
+	d.By = callerOf(ctx).actor
+	return s.federation.Decide(ctx, member, d)
+}
+
+func (s *service) GetList(context.Context, *proto.GetListRequest) (*proto.GetListResponse, error) {
+	a := s.federation.Artifacts()
+	if a == nil || len(a.List) == 0 {
+		return nil, fault.New(fault.NotFound, "no list has been published yet")
+	}
+	return &proto.GetListResponse{
+		Number: a.ListNumber, List: a.List, IssuedAt: fromTime(a.ListIssuedAt), NextUpdate: fromTime(a.ListNextUpdate),
+	}, nil
+}

@@ -1,0 +1,297 @@
+package adminapi_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"bridge.example/api/proto"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/federation"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// application uses every field.
+func application(t *testing.T, id string) *proto.Application {
+	t.Helper()
+	der := func(name string) []byte { return newAuthority(t, id+" "+name).cert.Raw }
+	return &proto.Application{
+		Id: id, Name: "Org " + id, Country: "DE",
+		Contacts:      []*proto.Contact{{Name: "A", Email: "a@" + id + ".example", Phone: "+49 1", Role: "security"}},
+		MailDomains:   []string{id + ".example"},
+		Policies:      []*proto.Policy{{Member: "1.2.3.4", Bridge: "1.2.3.5"}},
+		Directories:   []*proto.Directory{{Url: "ldaps://ldap." + id + ".example", Base: "o=x", Dialect: "inetOrgPerson", BindDn: "cn=b", Credential: "file", StartTls: true}},
+		Anchors:       []*proto.CA{{Certificate: der("root"), Ocsp: []string{"http://o.example/"}, Crl: []string{"http://c.example/"}}},
+		Intermediates: []*proto.CA{{Certificate: der("issuing")}}, CrossCertificates: [][]byte{der("cross")},
+	}
+}
+
+func TestAdmission(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	anna, bert := i.as(t, "anna"), i.as(t, "bert")
+	ctx := t.Context()
+
+	app := application(t, "alpha")
+	applied, err := anna.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: app})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(app, applied.Member.Application, protocmp.Transform()); d != "" {
+		t.Errorf("the record is not what was sent (-sent +recorded):\n%s", d)
+	}
+	if m := applied.Member; m.State != proto.State_STATE_APPLIED || m.AppliedBy.Person != "anna" || m.ApprovalsNeeded != 2 {
+		t.Errorf("after applying: state %s by %q, %d approvals needed", m.State, m.AppliedBy.Person, m.ApprovalsNeeded)
+	}
+	approval := &proto.ApproveMemberRequest{Id: "alpha", RecordHash: applied.Member.RecordHash, Reason: "met in person"}
+	if _, err := anna.ApproveMember(ctx, approval); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := anna.ApproveMember(ctx, approval); status.Code(err) != codes.Aborted {
+		t.Errorf("one officer approving twice: %v", err)
+	}
+	// Another credential of the same person is the same person.
+	if _, err := i.as(t, "anna").ApproveMember(ctx, approval); status.Code(err) != codes.Aborted {
+		t.Errorf("one officer approving with two credentials: %v", err)
+	}
+	approved, err := bert.ApproveMember(ctx, approval)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := approved.Member; m.State != proto.State_STATE_ACTIVE || len(m.Decisions) != 2 || m.Decisions[1].To != m.State || m.Decisions[1].By.Person != "bert" {
+		t.Errorf("after two approvals: %v", m)
+	}
+	suspended, err := bert.SuspendMember(ctx, &proto.SuspendMemberRequest{Id: "alpha", Reason: "CRL expired"})
+	if err != nil || suspended.Member.State != proto.State_STATE_SUSPENDED {
+		t.Errorf("suspending: %v, %v", suspended, err)
+	}
+	got, err := anna.GetMember(ctx, &proto.GetMemberRequest{Id: "alpha"})
+	if d := cmp.Diff(suspended.GetMember(), got.GetMember(), protocmp.Transform()); err != nil || d != "" {
+		t.Errorf("the member shown is not the one decided on: %v\n%s", err, d)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	client := start(t, newFake(t), quiet).as(t, "anna")
+	ctx := t.Context()
+	hash := strings.Repeat("0", 64)
+	for _, tt := range []struct {
+		name string
+		call func() error
+		want codes.Code
+	}{
+		{"no application", func() error { _, err := client.ApplyMember(ctx, &proto.ApplyMemberRequest{}); return err }, codes.InvalidArgument},
+		{"an id that cannot be", func() error { _, err := client.GetMember(ctx, &proto.GetMemberRequest{Id: "../x"}); return err }, codes.InvalidArgument},
+		{"a member nobody knows", func() error { _, err := client.GetMember(ctx, &proto.GetMemberRequest{Id: "gamma"}); return err }, codes.NotFound},
+		{"approving without a hash", func() error {
+			_, err := client.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: "gamma"})
+			return err
+		}, codes.InvalidArgument},
+		{"approving nobody", func() error {
+			_, err := client.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: "gamma", RecordHash: hash})
+			return err
+		}, codes.NotFound},
+		{"suspending an empty id", func() error { _, err := client.SuspendMember(ctx, &proto.SuspendMemberRequest{}); return err }, codes.InvalidArgument},
+		{"a list before the first", func() error { _, err := client.GetList(ctx, &proto.GetListRequest{}); return err }, codes.NotFound},
+		{"a page too large", func() error { _, err := client.ListMembers(ctx, &proto.ListMembersRequest{PageSize: 501}); return err }, codes.InvalidArgument},
+		{"a negative page", func() error { _, err := client.ListMembers(ctx, &proto.ListMembersRequest{PageSize: -1}); return err }, codes.InvalidArgument},
+		{"a foreign page token", func() error {
+			_, err := client.ListMembers(ctx, &proto.ListMembersRequest{PageToken: "A!"})
+			return err
+		}, codes.InvalidArgument},
+		{"a request too large", func() error {
+			_, err := client.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: &proto.Application{Name: strings.Repeat("x", 3<<20)}})
+			return err
+		}, codes.ResourceExhausted},
+	} {
+		if got := status.Code(tt.call()); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestKinds(t *testing.T) {
+	f := newFake(t)
+	var log bytes.Buffer
+	client := start(t, f, slog.New(slog.NewTextHandler(&log, nil))).as(t, "anna")
+	for _, tt := range []struct {
+		name string
+		err  error
+		code codes.Code
+		text string
+	}{
+		{"invalid", fault.New(fault.Invalid, "text"), codes.InvalidArgument, "text"},
+		{"not found", fault.New(fault.NotFound, "text"), codes.NotFound, "text"},
+		{"conflict", fault.New(fault.Conflict, "text"), codes.Aborted, "text"},
+		{"denied", fault.New(fault.Denied, "text"), codes.PermissionDenied, "text"},
+		{"unavailable", fault.New(fault.Unavailable, "text"), codes.Unavailable, "text"},
+		{"internal", fault.New(fault.Internal, "hunter2"), codes.Internal, "internal error; the log of the service says more"},
+		{"unclassified", errors.New("hunter2"), codes.Internal, "internal error; the log of the service says more"},
+		{"broken text", fault.New(fault.Invalid, "a\xffb"), codes.InvalidArgument, "a\uFFFDb"},
+		{"long text", fault.New(fault.Invalid, "%s", strings.Repeat("x", 100_000)), codes.InvalidArgument, strings.Repeat("x", 8192) + " …"},
+	} {
+		f.err = tt.err
+		_, err := client.GetStatus(t.Context(), &proto.GetStatusRequest{})
+		if s := status.Convert(err); s.Code() != tt.code || s.Message() != tt.text {
+			t.Errorf("%s: got %s %.100q, want %s %.100q", tt.name, s.Code(), s.Message(), tt.code, tt.text)
+		}
+	}
+	f.panics = true
+	_, err := client.GetStatus(t.Context(), &proto.GetStatusRequest{})
+	if s := status.Convert(err); s.Code() != codes.Internal || strings.Contains(s.Message(), "hunter2") {
+		t.Errorf("a panic: got %v", err)
+	}
+	if got := strings.Count(log.String(), "level=ERROR"); got != 3 {
+		t.Errorf("got %d errors in the log, want 3: two internal, one panic", got)
+	}
+	for _, want := range []string{"method=/bridge.v1.Bridge/GetStatus", "person=anna", "code=InvalidArgument", "duration=", "remote=127.0.0.1:", "panic: the password"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+}
+
+// TestEveryRPCIsAllowed fails when an RPC is added without saying who may call it.
+func TestEveryRPCIsAllowed(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	conn := i.dial(t, nil, i.ca.issue(t, "anna", x509.ExtKeyUsageClientAuth))
+	for _, m := range proto.Bridge_ServiceDesc.Methods {
+		var reply proto.WhoAmIRequest // takes any message: unknown fields are kept apart
+		err := conn.Invoke(t.Context(), "/bridge.v1.Bridge/"+m.MethodName, &proto.WhoAmIRequest{}, &reply)
+		if c := status.Code(err); c == codes.PermissionDenied || c == codes.Unimplemented || c == codes.Internal {
+			t.Errorf("%s: an officer is answered %v", m.MethodName, err)
+		}
+	}
+}
+
+func TestStrangers(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	officer := i.as(t, "anna")
+	other := newAuthority(t, "admin CA") // same name, other key
+	for _, tt := range []struct {
+		name  string
+		edit  func(*tls.Config)
+		certs []tls.Certificate
+		want  codes.Code
+	}{
+		{"no certificate", nil, nil, codes.Unavailable},
+		{"a certificate of another CA", nil, []tls.Certificate{other.issue(t, "anna", x509.ExtKeyUsageClientAuth)}, codes.Unavailable},
+		{"a certificate for servers", nil, []tls.Certificate{i.ca.issue(t, "anna", x509.ExtKeyUsageServerAuth)}, codes.Unavailable},
+		{"a certificate for any purpose", nil, []tls.Certificate{i.ca.issue(t, "anna")}, codes.Unavailable},
+		{"TLS 1.2", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, []tls.Certificate{i.ca.issue(t, "anna", x509.ExtKeyUsageClientAuth)}, codes.Unavailable},
+		{"a name that is no person", nil, []tls.Certificate{i.ca.issue(t, "Anna <root>", x509.ExtKeyUsageClientAuth)}, codes.PermissionDenied},
+		{"no name", nil, []tls.Certificate{i.ca.issue(t, "", x509.ExtKeyUsageClientAuth)}, codes.PermissionDenied},
+	} {
+		client := proto.NewBridgeClient(i.dial(t, tt.edit, tt.certs...))
+		if _, err := client.WhoAmI(t.Context(), &proto.WhoAmIRequest{}); status.Code(err) != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
+		}
+		if _, err := officer.WhoAmI(t.Context(), &proto.WhoAmIRequest{}); err != nil {
+			t.Errorf("%s disturbs an officer: %v", tt.name, err)
+		}
+	}
+}
+
+func TestGarbage(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	officer := i.as(t, "anna")
+	for _, garbage := range []string{"", "\x00", "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01\x00\x05\x01\x00\x00\xff\xff", strings.Repeat("\xff", 1<<16)} {
+		c, err := net.Dial("tcp", i.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() // stays open: nobody waits for it
+		if _, err := c.Write([]byte(garbage)); err != nil && !errors.Is(err, net.ErrClosed) && len(garbage) < 100 {
+			t.Fatal(err)
+		}
+		if _, err := officer.WhoAmI(t.Context(), &proto.WhoAmIRequest{}); err != nil {
+			t.Errorf("%.20q disturbs an officer: %v", garbage, err)
+		}
+		if _, err := i.as(t, "bert").WhoAmI(t.Context(), &proto.WhoAmIRequest{}); err != nil {
+			t.Errorf("%.20q keeps a new officer out: %v", garbage, err)
+		}
+	}
+}
+
+func TestWhoAmI(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	cert := i.ca.issue(t, "anna", x509.ExtKeyUsageClientAuth)
+	got, err := proto.NewBridgeClient(i.dial(t, nil, cert)).WhoAmI(t.Context(), &proto.WhoAmIRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(cert.Certificate[0])
+	if got.Actor.Person != "anna" || got.Actor.Credential != hex.EncodeToString(sum[:]) || !got.NotAfter.AsTime().After(time.Now()) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestPages(t *testing.T) {
+	client := start(t, newFake(t), quiet).as(t, "anna")
+	want := []string{"aa", "bb", "cc", "dd", "ee"}
+	for _, id := range want {
+		if _, err := client.ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: application(t, id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for size := range int32(7) {
+		var got []string
+		for token := ""; ; {
+			page, err := client.ListMembers(t.Context(), &proto.ListMembersRequest{PageSize: size, PageToken: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size > 0 && len(page.Members) > int(size) {
+				t.Errorf("size %d: a page of %d", size, len(page.Members))
+			}
+			for _, m := range page.Members {
+				got = append(got, m.Id)
+			}
+			if token = page.NextPageToken; token == "" {
+				break
+			}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("size %d (-want +got):\n%s", size, d)
+		}
+	}
+	// The member a token names may be gone.
+	page, err := client.ListMembers(t.Context(), &proto.ListMembersRequest{PageToken: "cd"})
+	if err != nil || len(page.Members) != 2 {
+		t.Errorf("after a member that is gone: %v, %v", page, err)
+	}
+}
+
+func TestStatusAndList(t *testing.T) {
+	f := newFake(t)
+	issued := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.artifacts = &federation.Artifacts{List: []byte{0x30, 0}, ListNumber: 7, ListIssuedAt: issued}
+	client := start(t, f, quiet).as(t, "anna")
+	st, err := client.GetStatus(t.Context(), &proto.GetStatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &proto.GetStatusResponse{Version: "v1", Bridge: "CN=Bridge", ListNumber: 7, Members: []*proto.StateCount{
+		{State: proto.State_STATE_APPLIED, Count: 2}, {State: proto.State_STATE_ACTIVE, Count: 3}, {State: proto.State_STATE_SUSPENDED, Count: 1},
+	}}
+	if d := cmp.Diff(want, st, protocmp.Transform()); d != "" {
+		t.Errorf("status (-want +got):\n%s", d)
+	}
+	list, err := client.GetList(t.Context(), &proto.GetListRequest{})
+	if err != nil || list.Number != 7 || !bytes.Equal(list.List, f.artifacts.List) || !list.IssuedAt.AsTime().Equal(issued) || list.NextUpdate != nil {
+		t.Errorf("list: %v, %v", list, err)
+	}
+}

@@ -1,0 +1,173 @@
+package adminapi_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"bridge.example/api/proto"
+	"bridge.example/internal/edge/adminapi"
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/federation"
+	"bridge.example/membership"
+)
+
+// authority issues certificates for tests.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T, name string) authority {
+	t.Helper()
+	key := newKey(t)
+	tmpl := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{cert, key}
+}
+
+// issue makes a certificate for name, fit for uses.
+func (a authority) issue(t *testing.T, name string, uses ...x509.ExtKeyUsage) tls.Certificate {
+	t.Helper()
+	key := newKey(t)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{"bridged"}, SerialNumber: big.NewInt(2),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: uses,
+	}, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// fake is a federation of one register, without projections.
+type fake struct {
+	*membership.Register
+	err       error // of Status
+	panics    bool  // in Status
+	artifacts *federation.Artifacts
+}
+
+func newFake(t *testing.T) *fake {
+	t.Helper()
+	store, err := boltstore.Create(filepath.Join(t.TempDir(), "bridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return &fake{Register: membership.NewRegister(store.Members(), membership.Options{Log: slog.New(slog.DiscardHandler)})}
+}
+
+func caseOf(m membership.Member, err error) (federation.Case, error) {
+	if err != nil {
+		return federation.Case{}, err
+	}
+	return federation.Case{Member: m, RecordHash: m.RecordHash()}, nil
+}
+
+func (f *fake) Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error) {
+	return caseOf(f.Register.Apply(ctx, by, a))
+}
+
+func (f *fake) Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error) {
+	return caseOf(f.Register.Decide(ctx, id, d))
+}
+
+func (f *fake) Case(ctx context.Context, id membership.ID) (federation.Case, error) {
+	return caseOf(f.Register.Member(ctx, id))
+}
+
+func (f *fake) Status(context.Context) (federation.Status, error) {
+	if f.panics {
+		panic("the password is hunter2")
+	}
+	return federation.Status{
+		Bridge: "CN=Bridge", ListNumber: 7,
+		Members: map[membership.State]int{membership.Suspended: 1, membership.Applied: 2, membership.Active: 3},
+	}, f.err
+}
+
+func (f *fake) Artifacts() *federation.Artifacts { return f.artifacts }
+
+// interfaceAt is a running server.
+type interfaceAt struct {
+	ca   authority
+	addr string
+}
+
+func start(t *testing.T, f adminapi.Federation, log *slog.Logger) interfaceAt {
+	t.Helper()
+	ca := newAuthority(t, "admin CA")
+	s := adminapi.New(f, ca.issue(t, "bridged", x509.ExtKeyUsageServerAuth), ca.cert, adminapi.Options{Version: "v1", Log: log})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.Stop()
+		if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			t.Error(err)
+		}
+	})
+	return interfaceAt{ca, l.Addr().String()}
+}
+
+// dial connects with the given certificate, or with none.
+func (i interfaceAt) dial(t *testing.T, edit func(*tls.Config), certs ...tls.Certificate) *grpc.ClientConn {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AddCert(i.ca.cert)
+	c := &tls.Config{RootCAs: pool, ServerName: "bridged", Certificates: certs}
+	if edit != nil {
+		edit(c)
+	}
+	conn, err := grpc.NewClient(i.addr, grpc.WithTransportCredentials(credentials.NewTLS(c)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// as returns a client for the officer called person.
+func (i interfaceAt) as(t *testing.T, person string) proto.BridgeClient {
+	t.Helper()
+	return proto.NewBridgeClient(i.dial(t, nil, i.ca.issue(t, person, x509.ExtKeyUsageClientAuth)))
+}

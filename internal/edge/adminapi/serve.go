@@ -1,0 +1,70 @@
+package adminapi
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Bounds of what one client may cost. The largest request is an application
+// with sixteen certificates of 64 KiB.
+const (
+	maxRequestBytes  = 2 << 20
+	maxResponseBytes = 16 << 20
+	maxHeaderBytes   = 16 << 10
+	maxStreams       = 32 // calls in flight on one connection
+	handshakeTime    = 10 * time.Second
+)
+
+func serverOptions(t *tls.Config, g gate) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.Creds(credentials.NewTLS(t)),
+		grpc.ConnectionTimeout(handshakeTime),
+		grpc.MaxRecvMsgSize(maxRequestBytes),
+		grpc.MaxSendMsgSize(maxResponseBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: 5 * time.Minute,
+			// Certificates are checked at the start of a connection: none lasts.
+			MaxConnectionAge:      time.Hour,
+			MaxConnectionAgeGrace: time.Minute,
+			Time:                  time.Minute, // then a ping, so that dead peers are noticed
+			Timeout:               20 * time.Second,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 30 * time.Second}),
+		grpc.UnaryInterceptor(g.unary),
+		grpc.StreamInterceptor(g.stream),
+	}
+}
+
+// tlsConfig lets in whoever holds a certificate from the CA officers that is
+// meant for clients.
+func tlsConfig(server tls.Certificate, officers *x509.Certificate) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(officers)
+	return &tls.Config{
+		Certificates: []tls.Certificate{server},
+		ClientCAs:    pool,
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		MinVersion:   tls.VersionTLS13,
+		// A resumed session would skip the check below.
+		SessionTicketsDisabled: true,
+		VerifyPeerCertificate:  requireClientAuth,
+	}
+}
+
+// requireClientAuth refuses certificates that name no purpose: crypto/x509
+// takes those as fit for all (RFC 5280 §4.2.1.12).
+func requireClientAuth(_ [][]byte, chains [][]*x509.Certificate) error {
+	if len(chains) == 0 || !slices.Contains(chains[0][0].ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
+		return errors.New("the certificate is not for client authentication")
+	}
+	return nil
+}

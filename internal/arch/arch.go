@@ -13,10 +13,10 @@ type Row struct {
 // Rows is the house, bottom to top.
 var Rows = []Row{
 	{0, []string{"internal/fault"}},
-	{1, []string{"internal/wire/...", "api/..."}},
+	{1, []string{"internal/wire/...", "api/proto", "api/client"}},
 	{2, []string{"internal/engine/..."}},
 	{3, []string{"membership", "crosscert", "signedlist", "vdir", "vocsp"}},
-	{4, []string{"internal/federation", "internal/checkup"}},
+	{4, []string{"internal/federation", "internal/checkup", "api/convert"}},
 	{5, []string{"internal/edge/...", "internal/setup/..."}},
 	{6, []string{"internal/daemon", "internal/ceremony"}},
 	{7, []string{"cmd/..."}},
@@ -39,8 +39,8 @@ var Technologies = []Technology{
 	{"github.com/lor00x/goldap/...", []string{"internal/lab"}},
 	{"golang.org/x/crypto/ocsp", []string{"internal/lab"}},
 	{"go.etcd.io/bbolt/...", []string{"internal/edge/boltstore"}},
-	{"google.golang.org/grpc/...", []string{"internal/edge/adminapi", "api/...", "internal/daemon", "cmd/bridgectl"}},
-	{"google.golang.org/protobuf/...", []string{"internal/edge/adminapi", "api/...", "cmd/bridgectl"}},
+	{"google.golang.org/grpc/...", []string{"internal/edge/adminapi", "api/...", "internal/daemon", "cmd/..."}},
+	{"google.golang.org/protobuf/...", []string{"internal/edge/adminapi", "api/...", "cmd/..."}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
 	{"github.com/goccy/go-yaml/...", []string{"internal/setup/config", "cmd/bridgectl"}},
 	{"bridge.example/internal/lab", []string{"cmd/bridged"}},
@@ -48,6 +48,9 @@ var Technologies = []Technology{
 	{"bridge.example/internal/arch", nil},
 }
 
-// BridgectlRows is the highest row cmd/bridgectl may import: the tool works
-// offline and on machines that never run the daemon.
-const BridgectlRows = 3
+// Offline is what cmd/bridgectl may import: the tool works without a daemon and
+// on machines that never run one.
+const (
+	OfflineRow    = 3 // and every row below it
+	OfflineBeside = "api/..."
+)

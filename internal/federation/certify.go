@@ -1,0 +1,106 @@
+package federation
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"bridge.example/crosscert"
+	"bridge.example/membership"
+)
+
+// certify makes the bridge's cross-certificates those that the members in
+// force need, and notes in trusted what stands. Who is not in force loses its
+// certificates first. Who is gets the new one before the one it replaces is
+// revoked, so that a path exists throughout. A cross-certificate cannot be held
+// (S/MIME BR §7.2.2): suspension revokes it, and resuming issues a new one.
+func (f *Federation) certify(ctx context.Context, members []membership.Member, trusted []Trusted) error {
+	byID := map[membership.ID]*Trusted{}
+	for i := range trusted {
+		byID[trusted[i].ID] = &trusted[i]
+	}
+	var errs []error
+	note := func(id membership.ID, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cross-certificates of %s: %w", id, err))
+		}
+	}
+	for _, m := range members {
+		if byID[m.ID] == nil {
+			note(m.ID, f.withdraw(ctx, m.ID))
+		}
+	}
+	for _, m := range members {
+		if t := byID[m.ID]; t != nil {
+			note(m.ID, f.renew(ctx, t, m))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withdraw revokes all cross-certificates of a member that is not in force.
+func (f *Federation) withdraw(ctx context.Context, id membership.ID) error {
+	live, err := f.Authority.Live(ctx, string(id))
+	if err != nil {
+		return err
+	}
+	return f.revoke(ctx, live, crosscert.PrivilegeWithdrawn)
+}
+
+func (f *Federation) revoke(ctx context.Context, certs []*x509.Certificate, why crosscert.Reason) error {
+	var errs []error
+	for _, c := range certs {
+		errs = append(errs, f.Authority.Revoke(ctx, c.SerialNumber, why))
+	}
+	return errors.Join(errs...)
+}
+
+// renew issues what a member in force needs and does not have, then revokes
+// what it has and does not need.
+func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member) error {
+	wanted, err := f.requests(t, m)
+	if err != nil {
+		return err
+	}
+	live, err := f.Authority.Live(ctx, string(m.ID))
+	if err != nil {
+		return err
+	}
+	for _, r := range wanted {
+		covers := func(c *x509.Certificate) bool { return f.Authority.Covers(c, r) }
+		if i := slices.IndexFunc(live, covers); i >= 0 {
+			t.CrossTo = append(t.CrossTo, live[i])
+			live = slices.Delete(live, i, i+1)
+			continue
+		}
+		cert, err := f.Authority.Issue(ctx, r)
+		if err != nil {
+			return err
+		}
+		t.CrossTo = append(t.CrossTo, cert)
+	}
+	return f.revoke(ctx, live, crosscert.Superseded)
+}
+
+// requests are the cross-certificates that a member in force needs.
+func (f *Federation) requests(t *Trusted, m membership.Member) (out []crosscert.Request, err error) {
+	r := crosscert.Request{Member: string(m.ID), MailDomains: m.MailDomains}
+	for _, p := range m.Policies {
+		bridge, err1 := x509.ParseOID(p.Bridge)
+		member, err2 := x509.ParseOID(p.Member)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		r.Mappings = append(r.Mappings, crosscert.Mapping{Bridge: bridge, Member: member})
+	}
+	for _, anchor := range t.Anchors {
+		r.Subject, r.MaxPathLen = anchor, 0
+		for _, i := range t.Intermediates {
+			r.MaxPathLen = max(r.MaxPathLen, depth(i, []*x509.Certificate{anchor}, t.Intermediates))
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}

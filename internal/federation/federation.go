@@ -1,0 +1,353 @@
+// Package federation is where the register of members meets what is derived
+// from it: cross-certificates, the signed list, the virtual directory and the
+// virtual responder. Its Reconcile makes those four agree with the register,
+// from whatever state a crash or an outage left them in.
+package federation
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/fault"
+	"bridge.example/membership"
+	"bridge.example/signedlist"
+	"bridge.example/vdir"
+	"bridge.example/vocsp"
+)
+
+// Parts is what a Federation joins. All fields but Now and Log are required.
+type Parts struct {
+	Register  *membership.Register
+	Authority *crosscert.Authority
+	Publisher *signedlist.Publisher
+	Directory *vdir.Directory
+	Responder *vocsp.Proxy
+
+	// Changes is the Watch of the register's store.
+	Changes func(ctx context.Context, from membership.Revision) iter.Seq2[membership.Change, error]
+	// Open connects a member's directory endpoint. A backend that is an
+	// io.Closer is closed when no member needs it any more.
+	Open func(membership.Directory) (vdir.Backend, error)
+	// Ask returns the source of status for what issuer issued.
+	Ask func(issuer *x509.Certificate, urls []string) vocsp.Source
+	// Own answers for the bridge CA's own certificates.
+	Own vocsp.Route
+
+	BridgeCA *x509.Certificate
+	Signers  []*x509.Certificate // of the list and of OCSP responses
+	Levels   []x509.OID          // the bridge's assurance levels
+	// Every is the longest time between two reconciliations.
+	Every time.Duration
+
+	Now func() time.Time // time.Now when nil
+	Log *slog.Logger     // slog.Default when nil
+}
+
+// Federation keeps the projections true. It is safe for concurrent use.
+type Federation struct {
+	Parts
+	artifacts atomic.Pointer[Artifacts]
+
+	mu sync.Mutex // held by one reconciliation at a time
+	// routed names what the directory and the responder were last told, so
+	// that they are left alone while nothing changed.
+	routed  string
+	tables  tables
+	outcome atomic.Pointer[outcome]
+}
+
+// outcome is how the last reconciliation ended.
+type outcome struct {
+	at  time.Time
+	err error
+}
+
+// New returns a Federation over p. It does nothing until Reconcile or Run.
+func New(p Parts) *Federation {
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.Log == nil {
+		p.Log = slog.Default()
+	}
+	f := &Federation{Parts: p, tables: newTables()}
+	f.artifacts.Store(&Artifacts{BridgeCA: p.BridgeCA, Signers: p.Signers})
+	f.outcome.Store(&outcome{})
+	return f
+}
+
+// Artifacts returns what is published now.
+func (f *Federation) Artifacts() *Artifacts { return f.artifacts.Load() }
+
+// Apply records an application after checking what needs knowledge of the
+// bridge: see examine. Errors are those of [membership.Register.Apply], and
+// Invalid with every finding.
+func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (Case, error) {
+	a.Normalize()
+	if err := a.Validate(); err != nil {
+		return Case{}, err
+	}
+	if err := f.examine(&a); err != nil {
+		return Case{}, err
+	}
+	m, err := f.Register.Apply(ctx, by, a)
+	if err != nil {
+		return Case{}, err
+	}
+	return f.caseOf(ctx, m)
+}
+
+// Decide records a decision and, when the state changed, makes the projections
+// follow before it returns. The decision stands even where a projection could
+// not follow; Case.Pending says so, and Run tries again.
+func (f *Federation) Decide(ctx context.Context, id membership.ID, d membership.Decision) (Case, error) {
+	m, err := f.Register.Decide(ctx, id, d)
+	if err != nil {
+		return Case{}, err
+	}
+	// Whoever decided may hang up; what follows from the decision must not
+	// stop halfway because of that.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if len(m.Approvals) == 0 {
+		if err := f.Reconcile(ctx); err != nil {
+			f.Log.Error("projections do not follow a decision", "member", id, "err", err)
+		}
+	}
+	return f.caseOf(ctx, m)
+}
+
+// Run recovers what a crash left behind, reconciles at once, then after every
+// change of the register and at least every Parts.Every, until ctx ends. It
+// returns nil then. The error of a first reconciliation is only reported: a
+// member's fault must not keep the others from being served.
+func (f *Federation) Run(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.watch(ctx, changed) })
+	const patience = time.Second // after a failure, doubled up to Every
+	wait := patience
+	for {
+		if err := f.Reconcile(ctx); err != nil && ctx.Err() == nil {
+			f.Log.Error("reconciliation incomplete", "err", err)
+			wait = min(2*wait, f.Every)
+		} else {
+			wait = f.Every
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			f.tables.close()
+			return nil
+		case <-changed:
+			timer.Stop()
+			wait = patience
+		case <-timer.C:
+		}
+	}
+}
+
+// watch signals changed after every change of the register.
+func (f *Federation) watch(ctx context.Context, changed chan<- struct{}) {
+	var seen membership.Revision
+	for ctx.Err() == nil {
+		for c, err := range f.Changes(ctx, seen) {
+			if err != nil {
+				if ctx.Err() == nil {
+					f.Log.Error("watching the register", "err", err)
+				}
+				break
+			}
+			seen = c.Revision
+			select {
+			case changed <- struct{}{}:
+			default: // one signal is enough
+			}
+		}
+		select { // a watch that broke is taken up again, not hammered
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// Reconcile makes every projection agree with the register. It takes away
+// before it gives: directory and responder first, which need no signature,
+// then revocations, then what is new. It is idempotent, and does all it can:
+// what one member or one projection prevents is in the error, the rest is done.
+func (f *Federation) Reconcile(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.reconcile(ctx)
+	f.outcome.Store(&outcome{at: f.Now(), err: err})
+	return err
+}
+
+func (f *Federation) reconcile(ctx context.Context) error {
+	members, err := f.Register.Members(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the register: %w", err)
+	}
+	trusted := f.trusted(members)
+	errs := []error{f.route(members, trusted)}
+	errs = append(errs, f.certify(ctx, members, trusted))
+	next := &Artifacts{BridgeCA: f.BridgeCA, Signers: f.Signers, Trusted: trusted}
+	errs = append(errs, f.publish(ctx, next))
+	f.artifacts.Store(next)
+	return errors.Join(errs...)
+}
+
+// publish obtains CRL and list for next. What cannot be renewed stays as it
+// was: an older signed artifact carries its own end of validity.
+func (f *Federation) publish(ctx context.Context, next *Artifacts) error {
+	old := f.artifacts.Load()
+	crl, crlErr := f.Authority.CRL(ctx)
+	if crlErr == nil {
+		next.CRL, next.CRLNumber = crl.Raw, crl.Number.Int64()
+		next.CRLThisUpdate, next.CRLNextUpdate = crl.ThisUpdate, crl.NextUpdate
+	} else {
+		crlErr = fmt.Errorf("issuing the CRL: %w", crlErr)
+		next.CRL, next.CRLNumber, next.CRLThisUpdate, next.CRLNextUpdate = old.CRL, old.CRLNumber, old.CRLThisUpdate, old.CRLNextUpdate
+	}
+	list, der, listErr := f.Publisher.Publish(ctx, entries(next.Trusted))
+	if listErr == nil {
+		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = der, list.Number, list.IssuedAt, list.NextUpdate
+	} else {
+		listErr = fmt.Errorf("publishing the list: %w", listErr)
+		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = old.List, old.ListNumber, old.ListIssuedAt, old.ListNextUpdate
+	}
+	return errors.Join(crlErr, listErr)
+}
+
+// Status tells how the federation stands.
+func (f *Federation) Status(ctx context.Context) (Status, error) {
+	members, err := f.Register.Members(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	a, o := f.Artifacts(), f.outcome.Load()
+	s := Status{
+		Bridge: f.BridgeCA.Subject.String(), BridgeNotAfter: f.BridgeCA.NotAfter,
+		ListNumber: a.ListNumber, ListNextUpdate: a.ListNextUpdate,
+		CRLNumber: a.CRLNumber, CRLNextUpdate: a.CRLNextUpdate,
+		Members: map[membership.State]int{}, ReconciledAt: o.at,
+	}
+	if o.err != nil {
+		s.Problem = o.err.Error()
+	}
+	for _, m := range members {
+		s.Members[m.State]++
+	}
+	return s, nil
+}
+
+// Members returns all records, ordered by id.
+func (f *Federation) Members(ctx context.Context) ([]membership.Member, error) {
+	return f.Register.Members(ctx)
+}
+
+// Case returns everything known about one member, or NotFound.
+func (f *Federation) Case(ctx context.Context, id membership.ID) (Case, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return Case{}, err
+	}
+	return f.caseOf(ctx, m)
+}
+
+func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, error) {
+	c := Case{Member: m, RecordHash: m.RecordHash()}
+	records, err := f.Authority.Records(ctx, string(m.ID))
+	if err != nil {
+		return Case{}, fmt.Errorf("reading the ledger: %w", err)
+	}
+	for _, r := range records {
+		c.Projection.CrossCertificates = append(c.Projection.CrossCertificates, crossCertificate(r))
+	}
+	for _, t := range f.Artifacts().Trusted {
+		if t.ID != m.ID {
+			continue
+		}
+		c.Projection.Listed, c.Projection.ListNumber = true, f.Artifacts().ListNumber
+		c.Projection.DirectoryDomains = t.MailDomains
+		for _, ca := range append(t.Anchors[:len(t.Anchors):len(t.Anchors)], t.Intermediates...) {
+			c.Projection.ResponderIssuers = append(c.Projection.ResponderIssuers, ca.Subject.String())
+		}
+	}
+	if o := f.outcome.Load(); o.err != nil {
+		c.Pending = o.err.Error()
+	} else if c.Projection.Listed != (m.State == membership.Active) {
+		c.Pending = "the projections do not show the newest decision yet"
+	}
+	return c, nil
+}
+
+func crossCertificate(r crosscert.Record) CrossCertificate {
+	out := CrossCertificate{Serial: fmt.Sprintf("%x", r.Serial)}
+	if cert, err := x509.ParseCertificate(r.Certificate); err == nil {
+		out.Subject, out.NotAfter = cert.Subject.String(), cert.NotAfter
+	}
+	if r.Stage == crosscert.Revoked {
+		out.RevokedAt, out.Reason = r.RevokedAt, r.Reason.String()
+	}
+	return out
+}
+
+// examine reports what of an application does not fit this bridge: levels it
+// does not have, dialects it does not speak, chains that do not reach an
+// anchor, certificates for the bridge that are not as they must be.
+func (f *Federation) examine(a *membership.Application) error {
+	var errs []error
+	for i, p := range a.Policies {
+		if !f.offers(p.Bridge) {
+			errs = append(errs, fmt.Errorf("policies[%d].bridge: %s is no level of this bridge", i, p.Bridge))
+		}
+	}
+	for i, d := range a.Directories {
+		if _, ok := vdir.LookupDialect(d.Dialect); !ok {
+			errs = append(errs, fmt.Errorf("directories[%d].dialect: %q is not known", i, d.Dialect))
+		}
+	}
+	anchors, intermediates := a.Certificates()
+	for i, c := range intermediates {
+		if depth(c, anchors, intermediates) == 0 {
+			errs = append(errs, fmt.Errorf("intermediates[%d]: %q was issued by none of the anchors, directly or through other intermediates", i, c.Subject))
+		}
+	}
+	for i, der := range a.CrossCertificates {
+		c, err := x509.ParseCertificate(der)
+		if err == nil {
+			err = crosscert.CheckInbound(c, f.BridgeCA, anchors)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cross_certificates[%d]: %w", i, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fault.New(fault.Invalid, "application: %w", err)
+	}
+	return nil
+}
+
+func (f *Federation) offers(level string) bool {
+	oid, err := x509.ParseOID(level)
+	if err != nil {
+		return false
+	}
+	for _, l := range f.Levels {
+		if l.Equal(oid) {
+			return true
+		}
+	}
+	return false
+}

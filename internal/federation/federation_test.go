@@ -1,0 +1,176 @@
+package federation_test
+
+import (
+	"strings"
+	"testing"
+
+	"bridge.example/internal/fault"
+	"bridge.example/internal/wire/ldap"
+	"bridge.example/membership"
+	"bridge.example/vdir"
+)
+
+// admit takes an application through two officers.
+func (b *bridge) admit(t *testing.T, a membership.Application) {
+	t.Helper()
+	c, err := b.Apply(t.Context(), actor("ada"), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, person := range []string{"ada", "grace"} {
+		if _, err := b.Decide(t.Context(), a.ID, membership.Decision{Verb: membership.Approve, By: actor(person), RecordHash: c.RecordHash}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// mounted reports whether the directory knows a member.
+func (b *bridge) mounted(t *testing.T, member string) bool {
+	t.Helper()
+	_, err := b.directory.Search(t.Context(), vdir.Query{
+		Base: "o=" + member + ",ou=Members,o=bridge", Filter: ldap.Filter{Op: ldap.Present, Attribute: "objectClass"},
+	}, func(vdir.Entry) error { return nil })
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+func TestAdmissionReachesEveryProjection(t *testing.T) {
+	b := open(t, found(t), nil)
+	b.admit(t, b.application)
+	c, err := b.Case(t.Context(), "alpha")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Projection
+	if c.Pending != "" || !p.Listed || len(p.CrossCertificates) != 1 || len(p.DirectoryDomains) != 1 || len(p.ResponderIssuers) != 1 || !b.mounted(t, "alpha") {
+		t.Errorf("got %+v, pending %q, mounted %v", p, c.Pending, b.mounted(t, "alpha"))
+	}
+	cross := b.Artifacts().Trusted[0].CrossTo[0]
+	if string(cross.RawSubject) != string(b.Artifacts().Trusted[0].Anchors[0].RawSubject) || cross.CheckSignatureFrom(b.Artifacts().BridgeCA) != nil {
+		t.Errorf("the cross-certificate is not the bridge's for alpha: %v", cross.Subject)
+	}
+	b.checkInvariants(t, "admitted")
+}
+
+// TestReconcileIsIdempotent: while nothing changes, nothing is signed.
+func TestReconcileIsIdempotent(t *testing.T) {
+	b := open(t, found(t), nil)
+	b.admit(t, b.application)
+	before := b.Artifacts()
+	for range 3 {
+		if err := b.Reconcile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := b.Artifacts()
+	if after.ListNumber != before.ListNumber || after.CRLNumber != before.CRLNumber || !after.Trusted[0].CrossTo[0].Equal(before.Trusted[0].CrossTo[0]) {
+		t.Errorf("got list %d, CRL %d after list %d, CRL %d", after.ListNumber, after.CRLNumber, before.ListNumber, before.CRLNumber)
+	}
+}
+
+// TestExpiredAnchorLeaves: nobody decided anything, yet an expired CA is gone.
+func TestExpiredAnchorLeaves(t *testing.T) {
+	b := open(t, found(t), nil)
+	b.admit(t, application("alpha", newCAUntil(t, "alpha root", nil, b.now.AddDate(0, 1, 0)).cert.Raw))
+	b.now = b.now.AddDate(0, 1, 1)
+	if err := b.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.Artifacts(); len(a.Trusted) != 0 || b.mounted(t, "alpha") {
+		t.Errorf("got %d trusted, mounted %v", len(a.Trusted), b.mounted(t, "alpha"))
+	}
+	if c, _ := b.Case(t.Context(), "alpha"); c.Member.State != membership.Active || c.Pending == "" {
+		t.Errorf("got state %s, pending %q: the record stays and says what is missing", c.Member.State, c.Pending)
+	}
+}
+
+// TestOneBrokenMember: what one member prevents costs the other nothing.
+func TestOneBrokenMember(t *testing.T) {
+	b := open(t, found(t), nil)
+	broken := application("beta", newCA(t, "beta root", nil).cert.Raw)
+	broken.Directories[0].URL = "ldap://broken.example"
+	b.admit(t, broken)
+	b.admit(t, b.application)
+	c, err := b.Case(t.Context(), "beta")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(c.Pending, "ldap://broken.example") {
+		t.Errorf("got pending %q, want it to name the endpoint", c.Pending)
+	}
+	if !b.mounted(t, "alpha") || len(b.Artifacts().Trusted) != 2 {
+		t.Errorf("alpha mounted %v, %d trusted; want the healthy member served", b.mounted(t, "alpha"), len(b.Artifacts().Trusted))
+	}
+}
+
+func TestApplyExamines(t *testing.T) {
+	b := open(t, found(t), nil)
+	root := newCA(t, "beta root", nil)
+	issuing := newCA(t, "beta issuing", root)
+	deep := newCA(t, "beta deep", issuing)
+	stranger := newCA(t, "stranger", nil)
+	for _, tt := range []struct {
+		name string
+		edit func(*membership.Application)
+		want string // empty: accepted
+	}{
+		{"a level of another bridge", func(a *membership.Application) { a.Policies[0].Bridge = "1.3.6.1.4.1.32473.9" }, "policies[0].bridge"},
+		{"an unknown dialect", func(a *membership.Application) { a.Directories[0].Dialect = "gopher" }, "directories[0].dialect"},
+		{"an intermediate of another root", func(a *membership.Application) { a.Intermediates = []membership.CA{{Certificate: stranger.cert.Raw}} }, "intermediates[0]"},
+		{"an intermediate whose issuer is missing", func(a *membership.Application) { a.Intermediates = []membership.CA{{Certificate: deep.cert.Raw}} }, "intermediates[0]"},
+		{"a certificate that is not for the bridge", func(a *membership.Application) { a.CrossCertificates = [][]byte{issuing.cert.Raw} }, "cross_certificates[0]"},
+		{"three levels", func(a *membership.Application) {
+			a.Intermediates = []membership.CA{{Certificate: deep.cert.Raw}, {Certificate: issuing.cert.Raw}}
+		}, ""},
+	} {
+		a := application("beta", root.cert.Raw)
+		tt.edit(&a)
+		_, err := b.Apply(t.Context(), actor("ada"), a)
+		if tt.want == "" && err != nil {
+			t.Errorf("%s: got %v", tt.name, err)
+		}
+		if tt.want != "" && (fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want Invalid naming %s", tt.name, err, tt.want)
+		}
+	}
+	// The deepest chain below the anchor decides the path length.
+	c, err := b.Case(t.Context(), "beta")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, person := range []string{"ada", "grace"} {
+		if _, err := b.Decide(t.Context(), "beta", membership.Decision{Verb: membership.Approve, By: actor(person), RecordHash: c.RecordHash}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.Artifacts().Trusted[0].CrossTo[0].MaxPathLen; got != 2 {
+		t.Errorf("got path length %d, want 2", got)
+	}
+}
+
+// TestChainBindsTheMember: a certificate counts only for the member
+// whose CA issued it.
+func TestChainBindsTheMember(t *testing.T) {
+	b := open(t, found(t), nil)
+	beta := newCA(t, "beta root", nil)
+	a := application("beta", beta.cert.Raw)
+	b.admit(t, a)
+	b.admit(t, b.application)
+	stranger := newCA(t, "beta root", nil) // the same name, another key
+	for _, tt := range []struct {
+		name   string
+		issuer *ca
+		found  int
+	}{{"its own", beta, 1}, {"a stranger of the same name", stranger, 0}} {
+		b.people.set(leaf(t, tt.issuer, "bob@beta.example"))
+		found := 0
+		_, err := b.directory.Search(t.Context(), vdir.Query{
+			Base: "o=bridge", Scope: vdir.WholeSubtree, Filter: ldap.Filter{Op: ldap.Equality, Attribute: "mail", Value: []byte("bob@beta.example")},
+		}, func(vdir.Entry) error { found++; return nil })
+		if err != nil || found != tt.found {
+			t.Errorf("%s: got %d entries, %v; want %d", tt.name, found, err, tt.found)
+		}
+	}
+}

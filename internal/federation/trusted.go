@@ -1,0 +1,90 @@
+package federation
+
+import (
+	"crypto/x509"
+	"slices"
+	"time"
+
+	"bridge.example/membership"
+	"bridge.example/signedlist"
+)
+
+// trusted selects the members in force: active, with at least one anchor that
+// is valid now. Expired certificates leave at once, whatever was decided.
+func (f *Federation) trusted(members []membership.Member) (out []Trusted) {
+	now := f.Now()
+	for _, m := range members {
+		if m.State != membership.Active {
+			continue
+		}
+		anchors, intermediates := m.Certificates()
+		t := Trusted{ID: m.ID, Name: m.Name, MailDomains: m.MailDomains, Anchors: valid(anchors, now), Intermediates: valid(intermediates, now)}
+		if len(t.Anchors) == 0 {
+			continue
+		}
+		for _, p := range m.Application.Policies {
+			if oid, err := x509.ParseOID(p.Member); err == nil && !slices.ContainsFunc(t.Policies, oid.Equal) {
+				t.Policies = append(t.Policies, oid)
+			}
+		}
+		for _, der := range m.CrossCertificates {
+			// Parsed and checked when it was applied for.
+			if c, err := x509.ParseCertificate(der); err == nil && !now.After(c.NotAfter) {
+				t.CrossFrom = append(t.CrossFrom, c)
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func valid(cs []*x509.Certificate, at time.Time) (out []*x509.Certificate) {
+	for _, c := range cs {
+		if !at.Before(c.NotBefore) && !at.After(c.NotAfter) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// entries is what the signed list says of the members in force.
+func entries(trusted []Trusted) (out []signedlist.Entry) {
+	for _, t := range trusted {
+		for _, anchor := range t.Anchors {
+			out = append(out, signedlist.Entry{
+				Member: string(t.ID), Title: t.Name, Certificate: anchor,
+				Policies: t.Policies, MailDomains: t.MailDomains,
+			})
+		}
+	}
+	return out
+}
+
+// depth is how many certificates lie between c and an anchor that issued it,
+// c included: 1 when an anchor signed it, 0 when none did.
+func depth(c *x509.Certificate, anchors, intermediates []*x509.Certificate) int {
+	reached := anchors
+	for d := 1; d <= len(intermediates); d++ {
+		var next []*x509.Certificate
+		for _, i := range intermediates {
+			if !issuedBy(i, reached) {
+				continue
+			}
+			if i.Equal(c) {
+				return d
+			}
+			next = append(next, i)
+		}
+		reached = next
+	}
+	return 0
+}
+
+func issuedBy(c *x509.Certificate, issuers []*x509.Certificate) bool {
+	for _, i := range issuers {
+		if string(c.RawIssuer) == string(i.RawSubject) && c.CheckSignatureFrom(i) == nil {
+			return true
+		}
+	}
+	return false
+}

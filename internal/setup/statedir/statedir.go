@@ -79,9 +79,13 @@ func (d Dir) WriteCertificate(name string, c *x509.Certificate) error {
 	return WritePEM(d.Certificate(name), c)
 }
 
-// WritePEM writes c to path, for everyone to read.
+// WritePEM writes c to path, for everyone to read, whole or not at all.
 func WritePEM(path string, c *x509.Certificate) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}), 0o644)
+	temp := path + ".new"
+	if err := os.WriteFile(temp, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
 }
 
 // ReadCredential reads the password called name, without the line end that

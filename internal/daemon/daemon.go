@@ -1,0 +1,344 @@
+// Package daemon is the list of parts of a running bridge, in the order in
+// which they are built. Read it to learn what runs.
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/edge/adminapi"
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/edge/ldapback"
+	"bridge.example/internal/edge/ldapfront"
+	"bridge.example/internal/edge/repository"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/federation"
+	"bridge.example/internal/setup/config"
+	"bridge.example/internal/setup/outbound"
+	"bridge.example/internal/setup/statedir"
+	"bridge.example/internal/wire/cms"
+	"bridge.example/internal/wire/ocsp"
+	"bridge.example/membership"
+	"bridge.example/signedlist"
+	"bridge.example/vdir"
+	"bridge.example/vocsp"
+)
+
+// Addrs are where the daemon listens, as host:port.
+type Addrs struct {
+	Admin, Directory, Responder, Repository string
+}
+
+// Daemon is a bridge whose parts are built and whose ports are bound.
+type Daemon struct {
+	config     *config.Config
+	log        *slog.Logger
+	store      *boltstore.Store
+	authority  *crosscert.Authority
+	federation *federation.Federation
+	directory  *vdir.Directory
+	responder  *vocsp.Proxy
+	admin      *grpc.Server
+	startTLS   *tls.Config
+	listeners  listeners
+	ready      chan struct{}
+}
+
+type listeners struct{ admin, directory, responder, repository net.Listener }
+
+// New opens keys and store, builds the parts and binds the ports, all or
+// nothing. Nothing is answered before Run. Errors name the file or port.
+func New(ctx context.Context, c *config.Config, version string, log *slog.Logger) (_ *Daemon, err error) {
+	d := &Daemon{config: c, log: log, ready: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.release())
+		}
+	}()
+	m, err := load(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.store, err = openStore(c); err != nil {
+		return nil, err
+	}
+	if err := d.build(ctx, m, version); err != nil {
+		return nil, err
+	}
+	return d, d.listen(ctx)
+}
+
+// build makes the parts, bottom to top.
+func (d *Daemon) build(ctx context.Context, m *material, version string) (err error) {
+	c := d.config
+	d.startTLS = m.startTLS
+	d.authority, err = crosscert.New(m.bridgeCA.cert, m.bridgeCA.key, d.store.Ledger(), crosscert.Options{
+		BaseURL: c.Repository.URL, Log: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	// What a crash left half done is settled before anything new is signed.
+	if err := d.authority.Recover(ctx); err != nil {
+		return fmt.Errorf("recovering the ledger: %w", err)
+	}
+	if err := d.renewSigners(ctx, m); err != nil {
+		return err
+	}
+	publisher := signedlist.NewPublisher(
+		cms.Signer{Cert: m.listSigner.cert, Chain: []*x509.Certificate{m.bridgeCA.cert}, Key: m.listSigner.key},
+		d.store.Lists(), signedlist.Options{Log: d.log})
+	if d.directory, err = vdir.New(c.Directory.Suffix, vdir.Options{MemberTimeout: c.Directory.MemberTimeout, Log: d.log}); err != nil {
+		return err
+	}
+	d.responder, err = vocsp.New(vocsp.Options{Signer: m.ocsp(), Log: d.log})
+	if err != nil {
+		return err
+	}
+	out := outbound.Policy{Allow: c.Outgoing.Prefixes()}
+	dial, client := outbound.Dial(out), outbound.Client(out)
+	register := d.store.Members()
+	d.federation = federation.New(federation.Parts{
+		Register:  membership.NewRegister(register, membership.Options{Log: d.log}),
+		Authority: d.authority,
+		Publisher: publisher,
+		Directory: d.directory,
+		Responder: d.responder,
+		Changes:   register.Watch,
+		Open: func(e membership.Directory) (vdir.Backend, error) {
+			return d.openDirectory(e, dial)
+		},
+		Ask: func(issuer *x509.Certificate, urls []string) vocsp.Source {
+			return vocsp.Cached(vocsp.Upstream(urls, issuer, client, vocsp.UpstreamOptions{Timeout: c.Responder.MemberTimeout}), cachedAnswers, time.Now)
+		},
+		Own: vocsp.Route{Issuer: m.bridgeCA.cert, Source: vocsp.Local(m.bridgeCA.cert, m.ocsp(), d.ownStatus)},
+
+		BridgeCA: m.bridgeCA.cert,
+		Signers:  []*x509.Certificate{m.listSigner.cert, m.ocspSigner.cert},
+		Levels:   m.levels,
+		Every:    c.Reconcile,
+		Log:      d.log,
+	})
+	d.admin = adminapi.New(d.federation, m.adminServer, m.adminCA, adminapi.Options{Version: version, Log: d.log})
+	return nil
+}
+
+// cachedAnswers bounds what is kept of one member CA's answers.
+const cachedAnswers = 10000
+
+func (d *Daemon) openDirectory(e membership.Directory, dial outbound.DialFunc) (vdir.Backend, error) {
+	o := ldapback.Options{Dial: dial, StartTLS: e.StartTLS, BindDN: e.BindDN}
+	if dialect, ok := vdir.LookupDialect(e.Dialect); ok {
+		o.LDAPVersion = dialect.Version
+	}
+	if e.Credential != "" {
+		state := statedir.Dir(d.config.State)
+		if _, err := state.ReadCredential(e.Credential); err != nil {
+			return nil, err
+		}
+		o.Password = func() ([]byte, error) { return state.ReadCredential(e.Credential) }
+	}
+	return ldapback.New(e.URL, o)
+}
+
+// ownStatus answers for certificates of the bridge CA from its ledger.
+func (d *Daemon) ownStatus(ctx context.Context, serial *big.Int) (vocsp.LocalStatus, error) {
+	r, err := d.authority.Status(ctx, serial)
+	switch {
+	case fault.KindOf(err) == fault.NotFound && err != nil:
+		return vocsp.LocalStatus{}, nil // never issued
+	case err != nil:
+		return vocsp.LocalStatus{}, err
+	case r.Stage == crosscert.Revoked:
+		return vocsp.LocalStatus{Status: ocsp.Revoked, RevokedAt: r.RevokedAt, Reason: ocsp.Reason(r.Reason)}, nil
+	}
+	return vocsp.LocalStatus{Status: ocsp.Good}, nil
+}
+
+// listen binds the four ports.
+func (d *Daemon) listen(ctx context.Context) error {
+	var errs []error
+	for _, l := range []struct {
+		into       *net.Listener
+		part, addr string
+	}{
+		{&d.listeners.admin, "admin", d.config.Admin.Listen},
+		{&d.listeners.directory, "directory", d.config.Directory.Listen},
+		{&d.listeners.responder, "responder", d.config.Responder.Listen},
+		{&d.listeners.repository, "repository", d.config.Repository.Listen},
+	} {
+		var err error
+		if *l.into, err = new(net.ListenConfig).Listen(ctx, "tcp", l.addr); err != nil {
+			*l.into = nil
+			errs = append(errs, fault.New(fault.Unavailable, "%s.listen: %w", l.part, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Addrs returns where the daemon listens; ports are known though the
+// configuration said 0.
+func (d *Daemon) Addrs() Addrs {
+	return Addrs{
+		Admin:      d.listeners.admin.Addr().String(),
+		Directory:  d.listeners.directory.Addr().String(),
+		Responder:  d.listeners.responder.Addr().String(),
+		Repository: d.listeners.repository.Addr().String(),
+	}
+}
+
+// Artifacts returns what is published now.
+func (d *Daemon) Artifacts() *federation.Artifacts { return d.federation.Artifacts() }
+
+// Ready is closed once everything answers.
+func (d *Daemon) Ready() <-chan struct{} { return d.ready }
+
+// Run serves until ctx ends, then lets running requests finish within the
+// configured time and closes the store. A part that fails ends the others.
+func (d *Daemon) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, d.release()) }()
+	if err := d.federation.Reconcile(ctx); err != nil {
+		d.log.Error("first reconciliation incomplete", "err", err)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	start := func(part string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				stop(fmt.Errorf("%s: %w", part, err))
+			}
+		})
+	}
+	start("federation", d.federation.Run)
+	start("admin", d.serveAdmin)
+	start("directory", d.serveDirectory)
+	start("responder", func(ctx context.Context) error { return d.serveHTTP(ctx, d.listeners.responder, d.responder) })
+	start("repository", func(ctx context.Context) error {
+		return d.serveHTTP(ctx, d.listeners.repository, repository.Handler(newFiles(d.federation), repository.Options{Name: d.config.Bridge.Name, Log: d.log}))
+	})
+	a := d.Addrs()
+	d.log.Info("bridge is up", "admin", a.Admin, "directory", a.Directory, "responder", a.Responder, "repository", a.Repository)
+	close(d.ready)
+	<-ctx.Done()
+	d.log.Info("bridge is stopping", "drain", d.config.Drain)
+	wg.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// drain is a context that lasts the configured time after the one that ended.
+func (d *Daemon) drain(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), d.config.Drain)
+}
+
+func (d *Daemon) serveAdmin(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- d.admin.Serve(d.listeners.admin) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := d.drain(ctx)
+	defer cancel()
+	drained := make(chan struct{})
+	go func() { d.admin.GracefulStop(); close(drained) }()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		d.admin.Stop()
+		<-drained
+	}
+	return <-failed
+}
+
+func (d *Daemon) serveDirectory(ctx context.Context) error {
+	return ldapfront.Serve(ctx, d.listeners.directory, d.directory, ldapfront.Options{
+		LDAPv2: d.config.Directory.LDAPv2, TLS: d.startTLS, Drain: d.config.Drain, Log: d.log,
+		MaxConns: d.config.Directory.MaxConnections, MaxConnsPerAddress: d.config.Directory.MaxConnectionsPerAddress,
+	})
+}
+
+func (d *Daemon) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := d.drain(ctx)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		_ = s.Close() // the time is up; what still runs is cut off
+	}
+	<-failed
+	return nil
+}
+
+// release closes what New opened; closing a listener that was served is
+// harmless.
+func (d *Daemon) release() error {
+	for _, l := range []net.Listener{d.listeners.admin, d.listeners.directory, d.listeners.responder, d.listeners.repository} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if d.store == nil {
+		return nil
+	}
+	return d.store.Close()
+}
+
+// Validate loads everything that c names without starting anything, and
+// returns all problems, joined. A store that a running daemon has open is not
+// looked into.
+func Validate(c *config.Config) error {
+	_, err := load(c)
+	store, storeErr := openStore(c)
+	if storeErr == nil {
+		storeErr = store.Close()
+	} else if fault.KindOf(storeErr) == fault.Unavailable {
+		storeErr = nil
+	}
+	return errors.Join(err, storeErr)
+}
+
+// openStore opens the store, and says what to do when it is lost.
+func openStore(c *config.Config) (*boltstore.Store, error) {
+	path := statedir.Dir(c.State).Store()
+	store, err := boltstore.Open(path)
+	if fault.KindOf(err) != fault.NotFound || err == nil {
+		return store, err
+	}
+	if _, err := os.Stat(c.State); err != nil {
+		return nil, fault.New(fault.NotFound, "state: %w; \"bridged init\" makes it", err)
+	}
+	return nil, fault.New(fault.NotFound, "the store %s is gone; restore it from a backup. "+
+		"A new one would number serials, CRLs and lists from the start again, which must never happen", path)
+}

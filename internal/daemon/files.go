@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"crypto/x509"
+	"fmt"
+	"sync"
+	"time"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/edge/repository"
+	"bridge.example/internal/federation"
+	"bridge.example/internal/wire/cms"
+)
+
+// Where the repository publishes, beside the paths of [crosscert], which stand
+// in certificates.
+const (
+	ListPath           = "/list.p7s"
+	BridgeCAPath       = "/bridge-ca.cer"
+	IssuedByBridgePath = "/issued-by-bridge.p7c"
+)
+
+// files shows the federation's artifacts as files. It is a repository.Source.
+type files struct {
+	federation *federation.Federation
+
+	mu   sync.Mutex
+	of   *federation.Artifacts // what made was made of
+	made *repository.Files
+}
+
+func newFiles(f *federation.Federation) *files { return &files{federation: f} }
+
+// Files returns the current snapshot.
+func (s *files) Files() *repository.Files {
+	a := s.federation.Artifacts()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of != a {
+		s.of, s.made = a, repository.NewFiles(published(a, s.made))
+	}
+	return s.made
+}
+
+// Media types, by RFC 2585 and RFC 8551.
+const (
+	typeCertificate  = "application/pkix-cert"
+	typeCRL          = "application/pkix-crl"
+	typeCertificates = "application/pkcs7-mime; smime-type=certs-only"
+	typeList         = "application/cms"
+)
+
+// published is every file of a. Files whose bytes are as they were keep their
+// time of modification.
+func published(a *federation.Artifacts, old *repository.Files) (out []repository.File) {
+	now := time.Now().UTC().Truncate(time.Second)
+	add := func(f repository.File) {
+		if len(f.Body) == 0 {
+			return
+		}
+		if f.Modified.IsZero() {
+			f.Modified = old.ModifiedUnless(f.Path, f.Body, now)
+		}
+		out = append(out, f)
+	}
+	bundle := func(path string, certs ...[]*x509.Certificate) {
+		var all []*x509.Certificate
+		for _, c := range certs {
+			all = append(all, c...)
+		}
+		// An empty bundle is published too: the path stands in certificates.
+		der, err := cms.CertsOnly(all)
+		if err == nil {
+			add(repository.File{Path: path, ContentType: typeCertificates, Body: der})
+		}
+	}
+	list := repository.File{Path: ListPath, ContentType: typeList, Body: a.List, Modified: a.ListIssuedAt, Expires: a.ListNextUpdate}
+	add(list)
+	list.Path, list.Immutable = fmt.Sprintf("/lists/%d.p7s", a.ListNumber), true
+	add(list)
+	add(repository.File{Path: crosscert.CRLPath, ContentType: typeCRL, Body: a.CRL, Modified: a.CRLThisUpdate, Expires: a.CRLNextUpdate})
+	add(repository.File{Path: BridgeCAPath, ContentType: typeCertificate, Body: a.BridgeCA.Raw, Modified: a.BridgeCA.NotBefore})
+	var to, from [][]*x509.Certificate
+	for _, t := range a.Trusted {
+		to, from = append(to, t.CrossTo), append(from, t.CrossFrom)
+		bundle(crosscert.IssuedByPath(string(t.ID)), t.CrossFrom, t.Intermediates)
+	}
+	bundle(IssuedByBridgePath, append(to, a.Signers)...)
+	bundle(crosscert.IssuedToPath, from...)
+	return out
+}

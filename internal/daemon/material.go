@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"time"
+
+	"bridge.example/internal/fault"
+	"bridge.example/internal/setup/config"
+	"bridge.example/internal/setup/keys"
+	"bridge.example/internal/setup/statedir"
+	"bridge.example/internal/wire/ocsp"
+)
+
+// pair is a certificate and its key.
+type pair struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// material is what a bridge signs and speaks TLS with.
+type material struct {
+	bridgeCA, listSigner, ocspSigner pair
+	adminServer                      tls.Certificate
+	adminCA                          *x509.Certificate
+	startTLS                         *tls.Config // nil when not offered
+	levels                           []x509.OID
+}
+
+// load reads keys and certificates, and reports all problems at once.
+func load(c *config.Config) (*material, error) {
+	d := statedir.Dir(c.State)
+	m := &material{}
+	var errs []error
+	read := func(name string) pair {
+		p, err := readPair(d, name)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		return p
+	}
+	m.bridgeCA, m.listSigner, m.ocspSigner = read(statedir.BridgeCA), read(statedir.ListSigner), read(statedir.OCSPSigner)
+	server := read(statedir.AdminServer)
+	var err error
+	if m.adminCA, err = d.ReadCertificate(statedir.AdminCA); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Directory.Certificate != "" {
+		t, err := tls.LoadX509KeyPair(c.Directory.Certificate, c.Directory.Key)
+		if err != nil {
+			errs = append(errs, fault.New(fault.Invalid, "directory.certificate: %w", err))
+		}
+		m.startTLS = &tls.Config{Certificates: []tls.Certificate{t}, MinVersion: tls.VersionTLS12}
+	}
+	for _, l := range c.Bridge.Policies {
+		oid, err := x509.ParseOID(l.OID)
+		errs = append(errs, err)
+		m.levels = append(m.levels, oid)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	for _, signer := range []*x509.Certificate{m.listSigner.cert, m.ocspSigner.cert} {
+		if err := signer.CheckSignatureFrom(m.bridgeCA.cert); err != nil {
+			errs = append(errs, fault.New(fault.Invalid, "certificate of %q was not issued by this bridge CA: %w", signer.Subject, err))
+		}
+	}
+	m.adminServer = tls.Certificate{Certificate: [][]byte{server.cert.Raw}, PrivateKey: server.key, Leaf: server.cert}
+	return m, errors.Join(errs...)
+}
+
+func (m *material) ocsp() *ocsp.Signer {
+	return &ocsp.Signer{Cert: m.ocspSigner.cert, Key: m.ocspSigner.key}
+}
+
+// readPair reads a certificate and its key, and checks that they belong
+// together and that the certificate is valid now.
+func readPair(d statedir.Dir, name string) (p pair, err error) {
+	var certErr, keyErr error
+	p.cert, certErr = d.ReadCertificate(name)
+	p.key, keyErr = keys.Open(d.Key(name))
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return pair{}, err
+	}
+	if !samePublicKey(p.key.Public(), p.cert.PublicKey) {
+		return pair{}, fault.New(fault.Invalid, "key %s does not belong to certificate %s", d.Key(name), d.Certificate(name))
+	}
+	if now := time.Now(); now.Before(p.cert.NotBefore) || now.After(p.cert.NotAfter) {
+		return pair{}, fault.New(fault.Invalid, "certificate %s is valid from %s to %s, which is not now",
+			d.Certificate(name), p.cert.NotBefore.Format(time.RFC3339), p.cert.NotAfter.Format(time.RFC3339))
+	}
+	return p, nil
+}
+
+func samePublicKey(a, b crypto.PublicKey) bool {
+	switch a := a.(type) {
+	case *rsa.PublicKey:
+		return a.Equal(b)
+	case *ecdsa.PublicKey:
+		return a.Equal(b)
+	case ed25519.PublicKey:
+		return a.Equal(b)
+	}
+	return false
+}

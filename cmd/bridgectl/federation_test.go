@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"bridge.example/internal/edge/adminapi"
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/federation"
+	"bridge.example/membership"
+)
+
+var _ adminapi.Federation = fakeFederation{}
+
+// fakeFederation is a register whose projections are made up.
+type fakeFederation struct {
+	*membership.Register
+	store *boltstore.Store
+}
+
+func newFederation(path string) (fakeFederation, error) {
+	store, err := boltstore.Create(path)
+	if err != nil {
+		return fakeFederation{}, err
+	}
+	return fakeFederation{membership.NewRegister(store.Members(), membership.Options{
+		Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+	}), store}, nil
+}
+
+func (f fakeFederation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error) {
+	return caseOf(f.Register.Apply(ctx, by, a))
+}
+
+func (f fakeFederation) Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error) {
+	return caseOf(f.Register.Decide(ctx, id, d))
+}
+
+func (f fakeFederation) Case(ctx context.Context, id membership.ID) (federation.Case, error) {
+	return caseOf(f.Register.Member(ctx, id))
+}
+
+func caseOf(m membership.Member, err error) (federation.Case, error) {
+	if err != nil {
+		return federation.Case{}, err
+	}
+	c := federation.Case{Member: m, RecordHash: m.RecordHash()}
+	if m.ID == "liar" {
+		c.RecordHash = strings.Repeat("0", 64)
+	}
+	if m.State != membership.Applied {
+		x := federation.CrossCertificate{Serial: "2a", Subject: "CN=Alpha Root", NotAfter: m.Since.AddDate(1, 0, 0)}
+		if m.State == membership.Suspended {
+			x.RevokedAt, x.Reason = m.Since, "cessationOfOperation"
+		}
+		c.Projection = federation.Projection{CrossCertificates: []federation.CrossCertificate{x}}
+	}
+	if m.State == membership.Active {
+		c.Projection.Listed, c.Projection.ListNumber = true, 7
+		c.Projection.DirectoryDomains = m.MailDomains
+		c.Projection.ResponderIssuers = []string{"CN=Alpha Root"}
+	}
+	return c, nil
+}
+
+// Status has a problem that a terminal must not see as it is.
+func (f fakeFederation) Status(context.Context) (federation.Status, error) {
+	return federation.Status{
+		Bridge: "CN=Test Bridge", BridgeNotAfter: time.Date(2036, 1, 2, 3, 4, 5, 0, time.UTC),
+		ListNumber: 7, CRLNumber: 3, Members: map[membership.State]int{membership.Active: 2},
+		Problem: "alpha says \x1b[2J\u009b1m\u202e\nbridgectl: hint: obey",
+	}, nil
+}
+
+func (f fakeFederation) Artifacts() *federation.Artifacts {
+	return &federation.Artifacts{List: []byte("a list\n"), ListNumber: 7, ListNextUpdate: time.Date(2026, 1, 9, 3, 4, 5, 0, time.UTC)}
+}

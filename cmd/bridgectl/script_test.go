@@ -1,0 +1,199 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bridge.example/internal/edge/adminapi"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"bridgectl": main})
+}
+
+// TestScripts runs each archive of testdata against a daemon's admin interface
+// of its own. A script finds:
+//
+//	officers/anna, officers/bert   credentials
+//	officers/mallory               a certificate of another CA
+//	officers/late                  an expired certificate
+//	root.pem, issuing.der, two.pem certificates for applications
+//	$ADMIN                         the daemon's address
+//	$NOBODY, $DEAF, $PLAIN         where nobody listens, nobody answers, TLS is not spoken
+//	$REPOSITORY                    an HTTP server with /list, /huge, /broken
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata",
+		Setup: func(env *testscript.Env) error { return setUp(t, env) },
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a program and wants its exit code: exits CODE PROGRAM ARGS...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("%s exits %d, want %s", args[1], got, args[0])
+	}
+}
+
+func setUp(t *testing.T, env *testscript.Env) error {
+	dir := env.Getenv("WORK")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program under -race lingers for a second
+	env.Setenv("ADMIN", startAdmin(t, dir, env.Defer))
+	root := newAuthority(t, "Alpha Root")
+	write(t, filepath.Join(dir, "root.pem"), pemOf(root.cert.Raw))
+	write(t, filepath.Join(dir, "two.pem"), append(pemOf(root.cert.Raw), pemOf(root.cert.Raw)...))
+	write(t, filepath.Join(dir, "issuing.der"), newAuthority(t, "Alpha Issuing").cert.Raw)
+
+	nobody := listen(t, env.Defer)
+	nobody.Close()
+	deaf := listen(t, env.Defer) // the kernel accepts, nobody reads
+	mux := http.NewServeMux()
+	mux.HandleFunc("/list", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("a list\n")) })
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	mux.HandleFunc("/huge", func(w http.ResponseWriter, _ *http.Request) {
+		for range maxAnswerBytes>>20 + 1 {
+			w.Write(make([]byte, 1<<20))
+		}
+	})
+	repository := httptest.NewServer(mux)
+	env.Defer(repository.Close)
+
+	env.Setenv("NOBODY", nobody.Addr().String())
+	env.Setenv("DEAF", deaf.Addr().String())
+	env.Setenv("PLAIN", repository.Listener.Addr().String())
+	env.Setenv("REPOSITORY", repository.URL)
+	return nil
+}
+
+// startAdmin serves a federation without members, and writes credentials for
+// it below dir.
+func startAdmin(t *testing.T, dir string, atEnd func(func())) (addr string) {
+	admin, other := newAuthority(t, "admin CA"), newAuthority(t, "admin CA")
+	f, err := newFederation(filepath.Join(dir, "register.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	atEnd(func() { f.store.Close() })
+	s := adminapi.New(f, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Log: slog.New(slog.DiscardHandler)})
+	l := listen(t, atEnd)
+	done := make(chan error)
+	go func() { done <- s.Serve(l) }()
+	atEnd(func() { s.Stop(); <-done })
+	for person, ca := range map[string]authority{"anna": admin, "bert": admin, "mallory": other, "late": admin} {
+		validity := time.Hour
+		if person == "late" {
+			validity = -time.Minute
+		}
+		writeOfficer(t, filepath.Join(dir, "officers", person), ca.issue(t, person, validity), admin, l.Addr().String())
+	}
+	return l.Addr().String()
+}
+
+func listen(t *testing.T, atEnd func(func())) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	atEnd(func() { l.Close() })
+	return l
+}
+
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T, name string) authority {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	a := authority{tmpl, key}
+	der := a.sign(t, tmpl, key)
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a authority) sign(t *testing.T, tmpl *x509.Certificate, key *ecdsa.PrivateKey) []byte {
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// issue makes a certificate for name as server and as client.
+func (a authority) issue(t *testing.T, name string, validity time.Duration) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der := a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, SerialNumber: big.NewInt(2),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(validity), KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}, key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// writeOfficer writes a credential directory.
+func writeOfficer(t *testing.T, dir string, c tls.Certificate, server authority, addr string) {
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "certificate.pem"), pemOf(c.Certificate[0]))
+	write(t, filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	write(t, filepath.Join(dir, "ca.pem"), pemOf(server.cert.Raw))
+	write(t, filepath.Join(dir, "server"), []byte(addr+"\n"))
+}
+
+func pemOf(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func write(t *testing.T, path string, b []byte) {
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

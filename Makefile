@@ -27,10 +27,10 @@ lint: ## gofmt, vet, staticcheck, and that generated code is current
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files need gofmt'; exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
-	scripts/generate --check
+	go -C tools run ./protogen -check ../api/proto
 
 generate: ## code from api/proto/bridge.proto
-	scripts/generate
+	go generate ./api/proto
 
 bench: ## benchmarks of the hot paths
 	go test -run '^$$' -bench . -benchmem ./internal/wire/... ./internal/engine/... ./vdir ./vocsp ./internal/edge/...

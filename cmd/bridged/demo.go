@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bridge.example/api/client"
+	"bridge.example/api/convert"
+	"bridge.example/api/proto"
+	"bridge.example/internal/ceremony"
+	"bridge.example/internal/daemon"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/lab"
+	"bridge.example/internal/setup/config"
+	"bridge.example/internal/setup/statedir"
+	"bridge.example/internal/setup/telemetry"
+)
+
+// demoLevel is the assurance level of the demo's bridge, below the number that
+// is set aside for documentation (RFC 5612).
+const demoLevel = "1.3.6.1.4.1.32473.1.1"
+
+// The demo's officers. Two are needed to admit anybody.
+var demoOfficers = []string{"ada", "grace"}
+
+func demoCommand() *cobra.Command {
+	var o demoOptions
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Start a federation of two simulated organisations and tour it",
+		Long: `Start a bridge and two simulated organisations on loopback, admit both through
+the officers' interface, and make the journey of an encrypted mail from one to
+the other. Then print commands to try, and stay up until interrupted.
+
+Everything is kept in the state directory; a second start continues with it.
+When all answers, the ready file is written: a JSON object that names every
+address, file and user.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.portsGiven = cmd.Flags().Changed("port-base")
+			o.out, o.terminal = cmd.OutOrStdout(), isTerminal(os.Stdout)
+			return runDemo(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.state, "state", "bridged-demo", "`directory` that keeps the demo")
+	f.StringVar(&o.readyFile, "ready-file", "", "`file` to write when everything answers")
+	f.IntVar(&o.portBase, "port-base", defaultPortBase, "first of the ports to listen on; 0 takes free ones")
+	return c
+}
+
+type demoOptions struct {
+	state, readyFile string
+	portBase         int
+	portsGiven       bool
+	out              io.Writer
+	terminal         bool // out is one
+}
+
+// demo is a running demo.
+type demo struct {
+	demoOptions
+	ports     ports
+	members   []*lab.Organisation // alpha, beta
+	bridge    statedir.Dir
+	suspended map[string]bool // members that an earlier demo left so
+}
+
+// runDemo starts everything, makes the journey, and stays until ctx ends. What
+// it started has ended when it returns.
+func runDemo(ctx context.Context, o demoOptions) (err error) {
+	if o.state, err = filepath.Abs(o.state); err != nil {
+		return err
+	}
+	d := &demo{demoOptions: o, bridge: statedir.Dir(filepath.Join(o.state, "bridge")), suspended: map[string]bool{}}
+	if d.ports, err = choosePorts(o.state, o.portBase, o.portsGiven); err != nil {
+		return err
+	}
+	defer func() {
+		for _, m := range d.members {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	for i, spec := range []lab.Spec{lab.Alpha(), lab.Beta()} {
+		if err := d.step("Starting organisation "+spec.ID, func() error { return d.startMember(i, spec) }); err != nil {
+			return portHint(err)
+		}
+	}
+	if err := d.step("Founding the bridge", func() error { return d.found(ctx) }); err != nil {
+		return err
+	}
+
+	serving, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var served error
+	defer func() {
+		stop()
+		wg.Wait()
+		err = errors.Join(err, served)
+	}()
+	var running *daemon.Daemon
+	if err := d.step("Starting the bridge", func() (err error) {
+		running, err = d.startBridge(ctx)
+		return err
+	}); err != nil {
+		return portHint(err)
+	}
+	wg.Go(func() {
+		served = running.Run(serving)
+		stop() // a bridge that fell over ends the demo
+	})
+	select {
+	case <-running.Ready():
+	case <-serving.Done():
+		return nil
+	}
+	for _, m := range d.members {
+		if err := d.step("Admitting "+m.Spec.ID+" by two officers", func() error { return d.admit(serving, m) }); err != nil {
+			return err
+		}
+	}
+	if d.suspended["alpha"] || d.suspended["beta"] {
+		d.printf("\nA member is suspended since the last time, so no mail can be sent; below is how to bring it back.\n")
+	} else if err := d.journey(serving); err != nil {
+		return fmt.Errorf("the journey: %w", err)
+	}
+	if err := d.keepCross(running); err != nil {
+		return err
+	}
+	if err := d.writeReady(); err != nil {
+		return err
+	}
+	if err := d.printTour(); err != nil {
+		return err
+	}
+	<-serving.Done()
+	if ctx.Err() != nil {
+		d.printf("\nStopping.\n")
+	}
+	return nil
+}
+
+// step says what is done, and how long it took.
+func (d *demo) step(what string, do func() error) error {
+	if d.terminal {
+		d.printf("%s …", what)
+	}
+	start := time.Now()
+	if err := do(); err != nil {
+		if d.terminal {
+			d.printf("\n")
+		}
+		return err
+	}
+	if d.terminal {
+		d.printf("\r\x1b[K")
+	}
+	d.printf("%s: done in %.1fs\n", what, time.Since(start).Seconds())
+	return nil
+}
+
+// printf writes to standard output. That nobody reads it is no reason to stop
+// serving.
+func (d *demo) printf(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format, args...) }
+
+func (d *demo) startMember(i int, spec lab.Spec) error {
+	m, err := lab.New(filepath.Join(d.state, spec.ID), spec, d.ports.member(i))
+	if err != nil {
+		return err
+	}
+	d.members = append(d.members, m)
+	return m.Start()
+}
+
+// found makes the bridge, unless an earlier demo has. It is made beside its
+// place and moved there whole, so that an interrupted demo can start again.
+func (d *demo) found(ctx context.Context) error {
+	if _, err := os.Stat(d.bridge.Config()); err == nil {
+		return nil
+	}
+	unfinished := string(d.bridge) + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	_, err := ceremony.Found(ctx, unfinished, ceremony.Options{
+		Name: "Demo Bridge", Level: demoLevel, LevelName: "demo", Officers: demoOfficers,
+		URL: "http://" + d.ports.repository(), ResponderURL: "http://" + d.ports.responder(),
+		Admin: d.ports.admin(), Directory: d.ports.directory(), Responder: d.ports.responder(), Repository: d.ports.repository(),
+		Suffix: demoBase, Allow: []string{"127.0.0.1/32"},
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range d.members {
+		if name := m.Directory().Credential; name != "" {
+			if err := os.WriteFile(statedir.Dir(unfinished).Credential(name), []byte(m.Spec.Password+"\n"), 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Rename(unfinished, string(d.bridge))
+}
+
+func (d *demo) startBridge(ctx context.Context) (*daemon.Daemon, error) {
+	c, err := config.LoadFile(d.bridge.Config())
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(filepath.Join(d.state, "bridged.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = log.Sync() })
+	return daemon.New(ctx, c, buildVersion(), telemetry.NewLogger(log, slog.LevelInfo.String(), "text"))
+}
+
+// admit takes one organisation through the officers' interface, from wherever
+// an earlier demo left it.
+func (d *demo) admit(ctx context.Context, m *lab.Organisation) error {
+	bridgeCA, err := d.bridge.ReadCertificate(statedir.BridgeCA)
+	if err != nil {
+		return err
+	}
+	cross, err := m.CrossCertify(bridgeCA, demoLevel)
+	if err != nil {
+		return err
+	}
+	for i, person := range demoOfficers {
+		err := d.as(person, func(c proto.BridgeClient) error {
+			got, err := c.GetMember(ctx, &proto.GetMemberRequest{Id: m.Spec.ID})
+			member := got.GetMember()
+			if err != nil && i == 0 {
+				r, err := c.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: convert.FromApplication(m.Application(demoLevel, cross))})
+				if err != nil {
+					return err
+				}
+				member = r.GetMember()
+			} else if err != nil {
+				return err
+			}
+			if member.GetState() == proto.State_STATE_APPLIED && !approvedBy(member, person) {
+				r, err := c.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: m.Spec.ID, RecordHash: member.GetRecordHash(), Reason: "demo"})
+				if err != nil {
+					return err
+				}
+				member = r.GetMember()
+			}
+			d.suspended[m.Spec.ID] = member.GetState() == proto.State_STATE_SUSPENDED
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func approvedBy(m *proto.Member, person string) bool {
+	for _, a := range m.GetApprovals() {
+		if a.GetBy().GetPerson() == person {
+			return true
+		}
+	}
+	return false
+}
+
+// as calls f with a connection of one officer's.
+func (d *demo) as(person string, f func(proto.BridgeClient) error) error {
+	credentials, err := client.Open(d.bridge.Officer(person), "", time.Now())
+	if err != nil {
+		return err
+	}
+	conn, err := credentials.Dial()
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(proto.NewBridgeClient(conn)), conn.Close())
+}
+
+// portHint adds what to do when a port is taken.
+func portHint(err error) error {
+	if k := fault.KindOf(err); k == fault.Conflict || k == fault.Unavailable {
+		return hinted{err, "if another program has the port, choose others with --port-base N, or free ones with --port-base 0, and another --state"}
+	}
+	return err
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"bridge.example/internal/ceremony"
+	"bridge.example/internal/setup/keys"
+)
+
+func initCommand() *cobra.Command {
+	var o ceremony.Options
+	var kind string
+	c := &cobra.Command{
+		Use:   "init DIR --name NAME --level OID --url URL --responder-url URL",
+		Short: "Found a bridge: keys, store, configuration, first officers",
+		Long: `Found a bridge in DIR, which must not exist or be empty: the bridge CA, the
+signers of the list and of OCSP responses, the admin CA, the credentials of the
+first officers, the store, and a configuration to edit.
+
+The URLs are written into certificates; choose names that last.`,
+		Example: `  bridged init /var/lib/bridged --name "Example Bridge" \
+    --level 1.3.6.1.4.1.32473.1.1 --officer ada --officer grace \
+    --url http://bridge.example --responder-url http://ocsp.bridge.example`,
+		Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Key = keys.Kind(kind)
+			return found(cmd.Context(), cmd.OutOrStdout(), args[0], o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Name, "name", "", "name of the bridge, for people (required)")
+	f.StringVar(&o.Country, "country", "", "two-letter country in the bridge CA's name")
+	f.StringVar(&o.Level, "level", "", "object identifier of the first assurance level (required)")
+	f.StringVar(&o.LevelName, "level-name", "medium", "its name, for people")
+	f.StringArrayVar(&o.Officers, "officer", []string{"officer1", "officer2"}, "a person who may decide; repeat it, two are needed")
+	f.StringVar(&o.URL, "url", "", "how the world reaches the repository (required)")
+	f.StringVar(&o.ResponderURL, "responder-url", "", "how the world reaches the OCSP responder (required)")
+	f.StringVar(&o.Admin, "admin", "127.0.0.1:7443", "address of the officers' interface")
+	f.StringVar(&o.Directory, "directory", "127.0.0.1:7389", "address of the LDAP directory")
+	f.StringVar(&o.Responder, "responder", "127.0.0.1:7800", "address of the OCSP responder")
+	f.StringVar(&o.Repository, "repository", "127.0.0.1:7080", "address of the HTTP repository")
+	f.StringVar(&o.Suffix, "suffix", "o=bridge", "root of the directory tree")
+	f.StringArrayVar(&o.Allow, "allow", nil, "non-public address range of members that may be connected to; repeat it")
+	f.StringVar(&kind, "key", string(keys.RSA3072), "kind of keys: rsa-3072, p-256, p-384")
+	return c
+}
+
+func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) error {
+	r, err := ceremony.Found(ctx, dir, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "Bridge CA      %s\n", r.BridgeCA.Subject)
+	fmt.Fprintf(w, "Valid until    %s\n", r.BridgeCA.NotAfter.Format("2006-01-02"))
+	fmt.Fprintf(w, "Fingerprint    %s\n", ceremony.Fingerprint(r.BridgeCA))
+	fmt.Fprintf(w, "Keys           %s, readable by their owner alone\n", filepath.Join(dir, "keys"))
+	for _, person := range o.Officers {
+		fmt.Fprintf(w, "Officer        %s: hand over %s and delete it here\n", person, r.Officers[person])
+	}
+	fmt.Fprintf(w, "Configuration  %s\n", r.Config)
+	_, err = fmt.Fprintf(w, "\nServe it with: bridged run --config %s\n", r.Config)
+	return err
+}

@@ -1,0 +1,167 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bridged runs the program to its end and returns what it wrote to standard
+// error, and its exit code. It is given up after half a minute.
+func bridged(t *testing.T, args ...string) (string, int) {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "bridged"), args...)
+	cmd.Stderr = &stderr
+	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return stderr.String(), exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return stderr.String(), 0
+}
+
+// found makes a bridge that listens on the ports given, and returns its
+// directory.
+func found(t *testing.T, ports ...int) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "state")
+	args := []string{"init", dir, "--name", "Test Bridge", "--level", "1.3.6.1.4.1.32473.1.1", "--key", "p-256",
+		"--url", "http://127.0.0.1:1", "--responder-url", "http://127.0.0.1:2"}
+	for i, flag := range []string{"--admin", "--directory", "--responder", "--repository"} {
+		port := 0
+		if i < len(ports) {
+			port = ports[i]
+		}
+		args = append(args, flag, fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	if out, code := bridged(t, args...); code != 0 {
+		t.Fatalf("init: exit %d\n%s", code, out)
+	}
+	return dir
+}
+
+func TestRefusals(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	busyPort := busy.Addr().(*net.TCPAddr).Port
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("state: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := func(dir string) string { return filepath.Join(dir, "bridged.yaml") }
+	edit := func(dir, name string, change func([]byte) []byte) string {
+		path := filepath.Join(dir, name)
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, change(b), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	remove := func(dir, name string) string {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	loose := found(t)
+	if err := os.Chmod(filepath.Join(loose, "keys", "bridge-ca.pem"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	inUse := found(t)
+	running := exec.Command(filepath.Join(programs, "bridged"), "run", "--config", config(inUse))
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = running.Process.Kill(); _ = running.Wait() }()
+	waitFor(t, func() bool {
+		out, code := bridged(t, "run", "--config", config(inUse))
+		return code == 6 && strings.Contains(out, "another process has it open")
+	})
+
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want []string
+	}{
+		{"an unknown command", []string{"serve"}, 2, []string{"unknown command", "--help"}},
+		{"an unknown flag", []string{"run", "--conf", "x"}, 2, []string{"unknown flag"}},
+		{"init without a place", []string{"init"}, 2, []string{"accepts 1 arg"}},
+		{"init without a name", []string{"init", t.TempDir()}, 2, []string{"name"}},
+		{"init where a bridge is", []string{"init", found(t), "--name", "B", "--level", "1.2.3", "--url", "http://a", "--responder-url", "http://b"}, 4, []string{"holds one already"}},
+		{"init below a file", []string{"init", filepath.Join(file, "state"), "--name", "B", "--level", "1.2.3", "--url", "http://a", "--responder-url", "http://b"}, 5, []string{"not a directory"}},
+		{"no configuration", []string{"run", "--config", filepath.Join(t.TempDir(), "none.yaml")}, 2, []string{"none.yaml"}},
+		{"a broken configuration", []string{"run", "--config", file}, 2, []string{"configuration"}},
+		{"a configuration with several mistakes", []string{"validate", "--config", config(edit(found(t), "bridged.yaml", func(b []byte) []byte {
+			return append(b, "drain: soon\nlisten: here\n"...)
+		}))}, 2, []string{"drain: want a duration", "listen: unknown key"}},
+		{"a lost store", []string{"run", "--config", config(remove(found(t), "bridge.db"))}, 3, []string{"bridge.db is gone", "restore it from a backup"}},
+		{"a damaged store", []string{"run", "--config", config(edit(found(t), "bridge.db", func(b []byte) []byte { return make([]byte, len(b)) }))}, 2, []string{"opening store"}},
+		{"a lost key", []string{"validate", "--config", config(remove(found(t), "keys/list-signer.pem"))}, 3, []string{"list-signer.pem"}},
+		{"a key that others can read", []string{"run", "--config", config(loose)}, 5, []string{"chmod 600"}},
+		{"a port in use", []string{"run", "--config", config(found(t, 0, busyPort))}, 6, []string{"directory.listen", "address already in use"}},
+		{"a demo on ports in use", []string{"demo", "--state", filepath.Join(t.TempDir(), "d"), "--port-base", fmt.Sprint(busyPort - 10)}, 4, []string{"address already in use", "hint", "--port-base"}},
+		{"a demo below a file", []string{"demo", "--state", filepath.Join(file, "state")}, 5, []string{"not a directory"}},
+		{"a demo on an impossible port", []string{"demo", "--state", filepath.Join(t.TempDir(), "d"), "--port-base", "65530"}, 2, []string{"--port-base"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, code := bridged(t, tt.args...)
+			if code != tt.code {
+				t.Errorf("exit %d, want %d", code, tt.code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("got\n%s\nwhich does not say %q", out, want)
+				}
+			}
+			if strings.Contains(out, "goroutine ") {
+				t.Errorf("it crashed:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestValidateBesideTheDaemon checks that a running bridge can be validated.
+func TestValidateBesideTheDaemon(t *testing.T) {
+	dir := found(t)
+	config := filepath.Join(dir, "bridged.yaml")
+	if out, code := bridged(t, "validate", "--config", config); code != 0 {
+		t.Errorf("before it runs: exit %d\n%s", code, out)
+	}
+	running := exec.Command(filepath.Join(programs, "bridged"), "run", "--config", config)
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = running.Process.Kill(); _ = running.Wait() }()
+	waitFor(t, func() bool { _, code := bridged(t, "run", "--config", config); return code == 6 })
+	if out, code := bridged(t, "validate", "--config", config); code != 0 {
+		t.Errorf("while it runs: exit %d\n%s", code, out)
+	}
+}
+
+// waitFor repeats a probe until it holds; the probe itself takes its time.
+func waitFor(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if holds() {
+			return
+		}
+	}
+	t.Fatal("waited 20 s in vain")
+}

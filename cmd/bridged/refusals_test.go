@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,11 +18,11 @@ import (
 // error, and its exit code. It is given up after half a minute.
 func bridged(t *testing.T, args ...string) (string, int) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	var stderr strings.Builder
-	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "bridged"), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(programs, "bridged"), args...)
 	cmd.Stderr = &stderr
-	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
 	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return stderr.String(), exit.ExitCode()
@@ -84,15 +86,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	inUse := found(t)
-	running := exec.Command(filepath.Join(programs, "bridged"), "run", "--config", config(inUse))
-	if err := running.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = running.Process.Kill(); _ = running.Wait() }()
-	waitFor(t, func() bool {
-		out, code := bridged(t, "run", "--config", config(inUse))
-		return code == 6 && strings.Contains(out, "another process has it open")
-	})
+	serve(t, config(inUse))
 
 	for _, tt := range []struct {
 		name string
@@ -115,6 +109,7 @@ func TestRefusals(t *testing.T) {
 		{"a damaged store", []string{"run", "--config", config(edit(found(t), "bridge.db", func(b []byte) []byte { return make([]byte, len(b)) }))}, 2, []string{"opening store"}},
 		{"a lost key", []string{"validate", "--config", config(remove(found(t), "keys/list-signer.pem"))}, 3, []string{"list-signer.pem"}},
 		{"a key that others can read", []string{"run", "--config", config(loose)}, 5, []string{"chmod 600"}},
+		{"a store in use", []string{"run", "--config", config(inUse)}, 6, []string{"another process has it open"}},
 		{"a port in use", []string{"run", "--config", config(found(t, 0, busyPort))}, 6, []string{"directory.listen", "address already in use"}},
 		{"a demo on ports in use", []string{"demo", "--state", filepath.Join(t.TempDir(), "d"), "--port-base", fmt.Sprint(busyPort - 10)}, 4, []string{"address already in use", "hint", "--port-base"}},
 		{"a demo below a file", []string{"demo", "--state", filepath.Join(file, "state")}, 5, []string{"not a directory"}},
@@ -144,24 +139,38 @@ func TestValidateBesideTheDaemon(t *testing.T) {
 	if out, code := bridged(t, "validate", "--config", config); code != 0 {
 		t.Errorf("before it runs: exit %d\n%s", code, out)
 	}
-	running := exec.Command(filepath.Join(programs, "bridged"), "run", "--config", config)
-	if err := running.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = running.Process.Kill(); _ = running.Wait() }()
-	waitFor(t, func() bool { _, code := bridged(t, "run", "--config", config); return code == 6 })
+	serve(t, config)
 	if out, code := bridged(t, "validate", "--config", config); code != 0 {
 		t.Errorf("while it runs: exit %d\n%s", code, out)
 	}
 }
 
-// waitFor repeats a probe until it holds; the probe itself takes its time.
-func waitFor(t *testing.T, holds func() bool) {
+// serve runs a bridge until the test ends, and returns once it is up.
+func serve(t *testing.T, config string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		if holds() {
-			return
-		}
+	cmd := exec.Command(filepath.Join(programs, "bridged"), "run", "--config", config)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("waited 20 s in vain")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	up, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for s := bufio.NewScanner(log); s.Scan(); {
+			if strings.Contains(s.Text(), "bridge is up") {
+				close(up)
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = cmd.Wait() })
+	select {
+	case <-up:
+	case <-ended:
+		t.Fatal("the bridge did not come up")
+	case <-time.After(30 * time.Second):
+		t.Fatal("the bridge was not up in 30 s")
+	}
 }

@@ -77,7 +77,7 @@ func Open(dir, server string, now time.Time) (*Credentials, error) {
 // call. The caller closes it.
 func (c *Credentials) Dial(o ...grpc.DialOption) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient("passthrough:///"+c.Server, append([]grpc.DialOption{
-		grpc.WithTransportCredentials(credentials.NewTLS(c.tls)),
+		grpc.WithTransportCredentials(patient{credentials.NewTLS(c.tls)}),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
 	}, o...)...)

@@ -198,7 +198,7 @@ func check(der, previous []byte, roots *x509.CertPool, at time.Time) (*signedlis
 		return list, err
 	}
 	old, err := signedlist.Open(previous, roots, at)
-	if err != nil {
+	if err != nil && !errors.Is(err, signedlist.ErrExpired) { // that it has run out is no matter
 		return nil, fmt.Errorf("the previous list: %w", err)
 	}
 	return list, list.Supersedes(old)
@@ -224,7 +224,7 @@ type checkedList struct {
 	Number     int64     `json:"number,omitempty"`
 	IssuedAt   time.Time `json:"issued_at,omitzero"`
 	NextUpdate time.Time `json:"next_update,omitzero"`
-	Entries    []entry   `json:"entries,omitempty"`
+	Entries    []entry   `json:"entries,omitzero"`
 }
 
 type entry struct {
@@ -257,7 +257,7 @@ func (l checkedList) rows() (r rows) {
 		r.add("title", e.Title)
 		r.add("certificate", e.Subject+", until "+stamp(e.NotAfter))
 		r.add("SHA-256", e.SHA256)
-		r.add("levels", strings.Join(e.Policies, ", "))
+		r.add("policies", strings.Join(e.Policies, ", "))
 		r.add("mail domains", strings.Join(e.MailDomains, ", "))
 	}
 	return r

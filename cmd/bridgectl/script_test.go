@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	officers/mallory               a certificate of another CA
 //	officers/late                  an expired certificate
 //	root.pem, issuing.der, two.pem certificates for applications
+//	lists/                         what writeLists makes
 //	$ADMIN                         the daemon's address
 //	$NOBODY, $DEAF, $PLAIN         where nobody listens, nobody answers, TLS is not spoken
 //	$REPOSITORY                    an HTTP server with /list, /huge, /broken
@@ -73,6 +74,8 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	write(t, filepath.Join(dir, "root.pem"), pemOf(root.cert.Raw))
 	write(t, filepath.Join(dir, "two.pem"), append(pemOf(root.cert.Raw), pemOf(root.cert.Raw)...))
 	write(t, filepath.Join(dir, "issuing.der"), newAuthority(t, "Alpha Issuing").cert.Raw)
+
+	writeLists(t, filepath.Join(dir, "lists"))
 
 	nobody := listen(t, env.Defer)
 	nobody.Close()
@@ -140,7 +143,7 @@ func newAuthority(t *testing.T, name string) authority {
 	}
 	tmpl := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1),
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Now().AddDate(10, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	a := authority{tmpl, key}

@@ -30,6 +30,7 @@ import (
 	"bridge.example/internal/setup/outbound"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/cms"
+	"bridge.example/internal/wire/ldap"
 	"bridge.example/internal/wire/ocsp"
 	"bridge.example/membership"
 	"bridge.example/signedlist"
@@ -101,7 +102,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	publisher := signedlist.NewPublisher(
 		cms.Signer{Cert: m.listSigner.cert, Chain: []*x509.Certificate{m.bridgeCA.cert}, Key: m.listSigner.key},
 		d.store.Lists(), signedlist.Options{Log: d.log})
-	if d.directory, err = vdir.New(c.Directory.Suffix, vdir.Options{MemberTimeout: c.Directory.MemberTimeout, Log: d.log}); err != nil {
+	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}
 	d.responder, err = vocsp.New(vocsp.Options{Signer: m.ocsp(), Log: d.log})
@@ -134,6 +135,24 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	})
 	d.admin = adminapi.New(d.federation, m.adminServer, m.adminCA, adminapi.Options{Version: version, Log: d.log})
 	return nil
+}
+
+// directoryOptions announce in the root DSE what the LDAP front does.
+func (d *Daemon) directoryOptions() vdir.Options {
+	o := vdir.Options{
+		SupportedControls:   []string{ldap.OIDManageDsaIT, ldap.OIDPagedResults},
+		SupportedExtensions: []string{ldap.OIDWhoAmI, ldap.OIDCancel},
+		SupportedVersions:   []int{3},
+		MemberTimeout:       d.config.Directory.MemberTimeout,
+		Log:                 d.log,
+	}
+	if d.startTLS != nil {
+		o.SupportedExtensions = append(o.SupportedExtensions, ldap.OIDStartTLS)
+	}
+	if d.config.Directory.LDAPv2 {
+		o.SupportedVersions = []int{2, 3}
+	}
+	return o
 }
 
 // cachedAnswers bounds what is kept of one member CA's answers.

@@ -51,7 +51,7 @@ type table struct {
 func (d *Directory) SetMounts(ms []Mount) error {
 	t := &table{byMember: map[string]*mount{}, byDomain: map[string]*mount{}}
 	for _, m := range ms {
-		if err := m.validate(); err != nil {
+		if err := m.Validate(); err != nil {
 			return err
 		}
 		id := foldValue(m.Member)
@@ -80,7 +80,8 @@ func (d *Directory) SetMounts(ms []Mount) error {
 	return nil
 }
 
-func (m *Mount) validate() error {
+// Validate reports what SetMounts would refuse of m alone, as Invalid.
+func (m Mount) Validate() error {
 	if foldValue(m.Member) == "" || m.Check == nil {
 		return fault.New(fault.Invalid, "mount %q: member id and Check are required", m.Member)
 	}

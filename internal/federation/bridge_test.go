@@ -194,6 +194,22 @@ func newCAUntil(t *testing.T, name string, parent *ca, notAfter time.Time) *ca {
 	return &ca{cert, key}
 }
 
+// reissue gives a self-signed CA another certificate for the same key.
+func reissue(t *testing.T, c *ca) *x509.Certificate {
+	t.Helper()
+	template := *c.cert
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, c.key.Public(), c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
 func application(id string, root []byte) membership.Application {
 	return membership.Application{
 		ID: membership.ID(id), Name: "Organisation " + id, Country: "DE",

@@ -317,6 +317,9 @@ func (f *Federation) examine(a *membership.Application) error {
 		if _, ok := vdir.LookupDialect(d.Dialect); !ok {
 			errs = append(errs, fmt.Errorf("directories[%d].dialect: %q is not known", i, d.Dialect))
 		}
+		if _, err := vdir.ParseDN(d.Base); err != nil {
+			errs = append(errs, fmt.Errorf("directories[%d].base: %w", i, err))
+		}
 	}
 	anchors, intermediates := a.Certificates()
 	for i, c := range intermediates {

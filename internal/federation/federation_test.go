@@ -86,6 +86,23 @@ func TestExpiredAnchorLeaves(t *testing.T) {
 	}
 }
 
+// TestRenewedCA: a member whose CA has a new certificate for the same key is
+// served, and costs the others nothing.
+func TestRenewedCA(t *testing.T) {
+	b := open(t, found(t), nil)
+	root := newCA(t, "beta root", nil)
+	renewed := reissue(t, root)
+	a := application("beta", root.cert.Raw)
+	a.Anchors = append(a.Anchors, membership.CA{Certificate: renewed.Raw, OCSP: a.Anchors[0].OCSP})
+	b.admit(t, a)
+	b.admit(t, b.application)
+	for _, id := range []membership.ID{"alpha", "beta"} {
+		if c, err := b.Case(t.Context(), id); err != nil || c.Pending != "" || !c.Projection.Listed {
+			t.Errorf("%s: got %+v, pending %q, %v", id, c.Projection, c.Pending, err)
+		}
+	}
+}
+
 // TestOneBrokenMember: what one member prevents costs the other nothing.
 func TestOneBrokenMember(t *testing.T) {
 	b := open(t, found(t), nil)
@@ -118,6 +135,7 @@ func TestApplyExamines(t *testing.T) {
 	}{
 		{"a level of another bridge", func(a *membership.Application) { a.Policies[0].Bridge = "1.3.6.1.4.1.32473.9" }, "policies[0].bridge"},
 		{"an unknown dialect", func(a *membership.Application) { a.Directories[0].Dialect = "gopher" }, "directories[0].dialect"},
+		{"a base that is no name", func(a *membership.Application) { a.Directories[0].Base = "somewhere" }, "directories[0].base"},
 		{"an intermediate of another root", func(a *membership.Application) { a.Intermediates = []membership.CA{{Certificate: stranger.cert.Raw}} }, "intermediates[0]"},
 		{"an intermediate whose issuer is missing", func(a *membership.Application) { a.Intermediates = []membership.CA{{Certificate: deep.cert.Raw}} }, "intermediates[0]"},
 		{"a certificate that is not for the bridge", func(a *membership.Application) { a.CrossCertificates = [][]byte{issuing.cert.Raw} }, "cross_certificates[0]"},

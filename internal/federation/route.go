@@ -63,8 +63,12 @@ func (f *Federation) route(members []membership.Member, trusted []Trusted) error
 		m := records[t.ID]
 		mount, err := f.mount(t, m.Directories, next)
 		errs = append(errs, err)
-		if mount.Check != nil { // without the check, no certificate may leave
+		// A table is refused whole: what one member has wrong must not empty it
+		// for the others.
+		if err := mount.Validate(); err == nil {
 			mounts = append(mounts, mount)
+		} else {
+			errs = append(errs, err)
 		}
 		routes = append(routes, f.routes(t, m.Application, next)...)
 	}
@@ -92,7 +96,7 @@ func (f *Federation) route(members []membership.Member, trusted []Trusted) error
 func (f *Federation) mount(t Trusted, directories []membership.Directory, next tables) (vdir.Mount, error) {
 	check, err := chain(t)
 	if err != nil {
-		return vdir.Mount{}, fmt.Errorf("mounting %s: %w", t.ID, err)
+		return vdir.Mount{Member: string(t.ID)}, fmt.Errorf("mounting %s: %w", t.ID, err)
 	}
 	mount := vdir.Mount{Member: string(t.ID), Name: t.Name, Domains: t.MailDomains, Check: check}
 	var errs []error
@@ -152,17 +156,21 @@ func parseAll(in []*x509.Certificate) (out []*pathval.Certificate, err error) {
 	return out, nil
 }
 
-// routes are the CAs of one member that the responder answers for.
+// routes are the CAs of one member that the responder answers for. A CA that
+// renewed its certificate and kept its key is one CA: the first certificate
+// declared stands for it.
 func (f *Federation) routes(t Trusted, a membership.Application, next tables) (out []vocsp.Route) {
 	urls := map[string][]string{}
 	for _, ca := range append(a.Anchors[:len(a.Anchors):len(a.Anchors)], a.Intermediates...) {
 		urls[string(ca.Certificate)] = ca.OCSP
 	}
+	keys := map[string]bool{}
 	for _, ca := range append(t.Anchors[:len(t.Anchors):len(t.Anchors)], t.Intermediates...) {
 		u := urls[string(ca.Raw)]
-		if len(u) == 0 {
+		if len(u) == 0 || keys[string(ca.RawSubjectPublicKeyInfo)] {
 			continue
 		}
+		keys[string(ca.RawSubjectPublicKeyInfo)] = true
 		key := fmt.Sprintf("%x %q", sha256.Sum256(ca.Raw), u)
 		s := f.tables.sources[key]
 		if s == nil {

@@ -41,6 +41,14 @@ func TestCached(t *testing.T) {
 				<-alpha.asked
 			}
 		}
+		for serial := range int64(3) {
+			if _, err := source.Status(t.Context(), ocsp.NewRequest(alpha.id(t, 2*serial+1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(alpha.asked) == 0 {
+			t.Error("three answers are kept, want two")
+		}
 	})
 }
 

@@ -102,14 +102,14 @@ func (p *Proxy) write(w http.ResponseWriter, r *http.Request, req *ocsp.Request,
 		return
 	}
 	this, next := validity(resp)
-	maxAge := next.Sub(p.o.Now()) / time.Second
-	if r.Method != http.MethodGet || req.Nonce() != nil || maxAge <= 0 {
+	left := next.Sub(p.o.Now()) / time.Second
+	if r.Method != http.MethodGet || req.Nonce() != nil || left <= 0 {
 		h.Set("Cache-Control", "no-store")
 		w.Write(resp.Raw)
 		return
 	}
 	etag := fmt.Sprintf("%q", fmt.Sprintf("%x", sha256.Sum256(resp.Raw)))
-	h.Set("Cache-Control", fmt.Sprintf("max-age=%d, public, no-transform, must-revalidate", maxAge))
+	h.Set("Cache-Control", fmt.Sprintf("max-age=%d, public, no-transform, must-revalidate", left))
 	h.Set("ETag", etag)
 	h.Set("Last-Modified", this.Format(http.TimeFormat))
 	h.Set("Expires", next.Format(http.TimeFormat))
@@ -123,12 +123,11 @@ func (p *Proxy) write(w http.ResponseWriter, r *http.Request, req *ocsp.Request,
 // validity is the time for which all of resp holds: the latest thisUpdate and
 // the earliest nextUpdate, zero when one is absent.
 func validity(resp *ocsp.Response) (this, next time.Time) {
-	next = resp.Singles[0].NextUpdate
-	for _, s := range resp.Singles {
+	for i, s := range resp.Singles {
 		if s.ThisUpdate.After(this) {
 			this = s.ThisUpdate
 		}
-		if s.NextUpdate.Before(next) {
+		if i == 0 || s.NextUpdate.Before(next) {
 			next = s.NextUpdate
 		}
 	}

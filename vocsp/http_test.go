@@ -164,6 +164,11 @@ func TestCacheHeaders(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	alpha.change = func(r *ocsp.Response) { r.Singles[1].NextUpdate = time.Now().Add(time.Minute) }
+	two := serve(p, "GET", "/"+base64.StdEncoding.EncodeToString(mustEncode(t, ocsp.NewRequest(alpha.id(t, 1), alpha.id(t, 3)))), "", nil)
+	if fmt.Sscanf(two.Header().Get("Cache-Control"), "max-age=%d", &age); age > 60 {
+		t.Errorf("two validities: got %q, want the least, a minute", two.Header().Get("Cache-Control"))
+	}
 	again := httptest.NewRequest("GET", path, nil)
 	again.Header.Set("If-None-Match", w.Header().Get("ETag"))
 	w = httptest.NewRecorder()

@@ -109,6 +109,11 @@ func spanning(t *testing.T) (p *vocsp.Proxy, alpha, beta *member, bridge pair) {
 func TestAnswersThatSpanMembers(t *testing.T) {
 	p, alpha, beta, bridge := spanning(t)
 	beta.validity = 10 * time.Minute
+	beta.change = func(r *ocsp.Response) {
+		if string(r.Nonce()) != "n" {
+			t.Errorf("member got nonce %q, want the client's", r.Nonce())
+		}
+	}
 	stranger := newCA(t, "stranger")
 	ids := []ocsp.CertID{alpha.id(t, 1), beta.id(t, 2), alpha.id(t, 4)}
 	r, err := p.Status(t.Context(), withNonce(ocsp.NewRequest(ids...), "n"))
@@ -137,6 +142,27 @@ func TestAnswersThatSpanMembers(t *testing.T) {
 	}
 	check(t, v, r, alpha.pair, alpha.id(t, 1), ocsp.Good)
 	check(t, v, r, stranger, stranger.id(t, 1), ocsp.Unknown)
+}
+
+// TestCombinedEnds has a member whose answer ends soon, or says nothing of it.
+func TestCombinedEnds(t *testing.T) {
+	p, alpha, beta, bridge := spanning(t)
+	both := ocsp.NewRequest(alpha.id(t, 1), beta.id(t, 1))
+	beta.change = func(r *ocsp.Response) { r.Singles[0].NextUpdate = time.Time{} }
+	r, err := p.Status(t.Context(), both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := check(t, ocsp.Verifier{Responders: []*x509.Certificate{bridge.cert}}, r, beta.pair, beta.id(t, 1), ocsp.Good)
+	if d := s.NextUpdate.Sub(s.ThisUpdate); d != ocsp.Skew {
+		t.Errorf("no nextUpdate: valid for %v, want %v", d, ocsp.Skew)
+	}
+	beta.change = func(r *ocsp.Response) {
+		r.Singles[0].ThisUpdate, r.Singles[0].NextUpdate = time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)
+	}
+	if _, err := p.Status(t.Context(), both); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("ended, but within the skew: got %v, want Unavailable", err)
+	}
 }
 
 func TestSpanningFailsWhole(t *testing.T) {
@@ -217,15 +243,22 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-func TestExpiredSignerSignsNothing(t *testing.T) {
+// TestSignerThatExpires wants nothing signed to outlive the certificate it is
+// signed with.
+func TestSignerThatExpires(t *testing.T) {
 	bridge := newCA(t, "bridge")
 	d := bridge.delegate(t)
-	expired := *d.cert
-	expired.NotAfter = time.Now().Add(-time.Second)
-	source := vocsp.Local(bridge.cert, &ocsp.Signer{Cert: &expired, Key: d.key}, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
-		return vocsp.LocalStatus{Status: ocsp.Good}, nil
-	})
-	if _, err := source.Status(t.Context(), ocsp.NewRequest(bridge.id(t, 1))); err == nil || fault.KindOf(err) != fault.Internal {
-		t.Errorf("got %v, want Internal", err)
+	ask := func(left time.Duration) (*ocsp.Response, error) {
+		cert := *d.cert
+		cert.NotAfter = time.Now().Add(left)
+		return vocsp.Local(bridge.cert, &ocsp.Signer{Cert: &cert, Key: d.key}, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
+			return vocsp.LocalStatus{Status: ocsp.Good}, nil
+		}).Status(t.Context(), ocsp.NewRequest(bridge.id(t, 1)))
+	}
+	if r, err := ask(time.Minute); err != nil || time.Until(r.Singles[0].NextUpdate) > time.Minute {
+		t.Errorf("a minute left: got %+v, %v, want no validity beyond", r, err)
+	}
+	if _, err := ask(-time.Second); err == nil || fault.KindOf(err) != fault.Internal {
+		t.Errorf("expired: got %v, want Internal", err)
 	}
 }

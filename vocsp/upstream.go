@@ -33,7 +33,7 @@ type UpstreamOptions struct {
 // It sends CertIDs and nonce, and no more of what the client sent. An answer
 // counts only if [ocsp.Response.Check] holds for every CertID, at 64 KB at most,
 // and if its nonce is the one sent; one without nonce is passed on, and the
-// client decides (RFC 9654 §3). Redirects are not followed: only registered URLs
+// client decides (RFC 9654 §2.1). Redirects are not followed: only registered URLs
 // are contacted. All errors are Unavailable, and wrap what was wrong with each
 // URL's answer.
 func Upstream(urls []string, issuer *x509.Certificate, c *http.Client, o UpstreamOptions) Source {

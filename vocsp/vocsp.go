@@ -88,8 +88,8 @@ func sameKey(a, b crypto.PublicKey) bool {
 }
 
 // SetRoutes replaces all routes, or none of them when there is an error. What
-// the sources have cached is forgotten, so that nothing outlives the decision
-// behind the change. Errors: Invalid for a route without issuer or source,
+// the new sources have cached is forgotten, so that no answer outlives the
+// decision behind the change. Errors: Invalid for a route without issuer or source,
 // Conflict for two with the same key (RFC 6960 §4.1.2: two CAs may share a name,
 // never a key).
 func (p *Proxy) SetRoutes(rs []Route) error {
@@ -97,7 +97,7 @@ func (p *Proxy) SetRoutes(rs []Route) error {
 	if err != nil {
 		return err
 	}
-	p.table.Swap(next).forget()
+	p.table.Store(next)
 	next.forget()
 	return nil
 }

@@ -38,7 +38,7 @@ func (r *Response) Check(id CertID, issuer *x509.Certificate, at time.Time) (*Si
 
 // CheckNonce returns ErrNonce when a nonce was sent and r carries another one. A
 // response without any passes, since many responders answer from a store of
-// responses; those who must know look at [Response.Nonce] (RFC 9654 §3).
+// responses; those who must know look at [Response.Nonce] (RFC 9654 §2.1).
 func (r *Response) CheckNonce(sent []byte) error {
 	if got := r.Nonce(); got != nil && sent != nil && !bytes.Equal(got, sent) {
 		return ErrNonce

@@ -101,6 +101,14 @@ func TestRequestRefusals(t *testing.T) {
 	}
 	replaced := func(from, to string) []byte { return bytes.Replace(valid, []byte(from), []byte(to), 1) }
 	nonce := ocsp.NonceExtension([]byte{1})
+	preferred := pkix.Extension{Id: []int{1, 3, 6, 1, 5, 5, 7, 48, 1, 8}, Critical: true, Value: []byte{}}
+	var crowd []pkix.Extension
+	for i := range 17 {
+		crowd = append(crowd, pkix.Extension{Id: []int{2, 999, i}, Value: []byte{}})
+	}
+	long := id
+	long.Raw = bytes.Replace(id.Raw, []byte("\x02\x01\x05"), append([]byte{2, 65, 1}, make([]byte, 64)...), 1)
+	long.Raw[1] += 64
 	for name, der := range map[string][]byte{
 		"empty":                      {},
 		"cut":                        valid[:len(valid)-1],
@@ -112,6 +120,9 @@ func TestRequestRefusals(t *testing.T) {
 		"hash of other length":       replaced("\x2b\x0e\x03\x02\x1a\x05\x00", "\x2b\x0e\x03\x02\x1a\x04\x00"),
 		"unknown critical extension": with(pkix.Extension{Id: []int{2, 999, 1}, Critical: true, Value: []byte{}}),
 		"locator for all":            with(pkix.Extension{Id: []int{1, 3, 6, 1, 5, 5, 7, 48, 1, 7}, Critical: true, Value: []byte{}}),
+		"FALSE, which is left out":   bytes.Replace(with(preferred), []byte("\x01\x01\xff"), []byte("\x01\x01\x00"), 1),
+		"too many extensions":        with(crowd...),
+		"long serial":                mustEncode(t, ocsp.NewRequest(long)),
 		"extension twice":            with(nonce, nonce),
 		"empty nonce":                with(ocsp.NonceExtension(nil)),
 		"long nonce":                 with(ocsp.NonceExtension(make([]byte, ocsp.MaxNonceBytes+1))),
@@ -123,6 +134,19 @@ func TestRequestRefusals(t *testing.T) {
 	}
 	if _, err := ocsp.ParseRequest(many(id, ocsp.MaxCertIDs)); err != nil {
 		t.Errorf("%d CertIDs: %v", ocsp.MaxCertIDs, err)
+	}
+}
+
+// TestUnknownHash reads what only looks like a CertID we could answer for.
+func TestUnknownHash(t *testing.T) {
+	id := newID(t, crypto.SHA1, newCA(t, "alpha", p256(t)), 5)
+	id.Raw = bytes.Replace(id.Raw, []byte("\x2b\x0e\x03\x02\x1a"), []byte("\x2b\x0e\x03\x02\x1b"), 1)
+	r, err := ocsp.ParseRequest(mustEncode(t, ocsp.NewRequest(id)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Singles[0].ID; got.Hash != 0 || got.Equal(got) || got.Equal(id) {
+		t.Errorf("got %+v, want no known hash and nothing equal to it", got)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 
 	"bridge.example/crosscert"
@@ -187,6 +188,13 @@ func (d *Daemon) ownStatus(ctx context.Context, serial *big.Int) (vocsp.LocalSta
 	return vocsp.LocalStatus{Status: ocsp.Good}, nil
 }
 
+// What one port holds open at once; the directory counts for itself. Each has
+// deadlines, so that who says nothing makes room again.
+const (
+	maxAdminConnections = 256
+	maxHTTPConnections  = 10000
+)
+
 // listen binds the four ports.
 func (d *Daemon) listen(ctx context.Context) error {
 	var errs []error
@@ -205,7 +213,14 @@ func (d *Daemon) listen(ctx context.Context) error {
 			errs = append(errs, fault.New(fault.Unavailable, "%s.listen: %w", l.part, err))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	l := &d.listeners
+	l.admin = netutil.LimitListener(l.admin, maxAdminConnections)
+	l.responder = netutil.LimitListener(l.responder, maxHTTPConnections)
+	l.repository = netutil.LimitListener(l.repository, maxHTTPConnections)
+	return nil
 }
 
 // Addrs returns where the daemon listens; ports are known though the
@@ -242,7 +257,15 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			}
 		})
 	}
-	start("federation", d.federation.Run)
+	// Requests that are drained still ask members: the federation ends last.
+	members, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var last sync.WaitGroup
+	last.Go(func() {
+		if err := d.federation.Run(members); err != nil {
+			stop(fmt.Errorf("federation: %w", err))
+		}
+	})
 	start("admin", d.serveAdmin)
 	start("directory", d.serveDirectory)
 	start("responder", func(ctx context.Context) error { return d.serveHTTP(ctx, d.listeners.responder, d.responder) })
@@ -255,6 +278,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	<-ctx.Done()
 	d.log.Info("bridge is stopping", "drain", d.config.Drain)
 	wg.Wait()
+	end()
+	last.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -73,7 +72,10 @@ type demo struct {
 	members   []*lab.Organisation // alpha, beta
 	bridge    statedir.Dir
 	suspended map[string]bool // members that an earlier demo left so
+	log       *os.File        // the bridge's
 }
+
+func (d *demo) logFile() string { return filepath.Join(d.state, "bridged.log") }
 
 // runDemo starts everything, makes the journey, and stays until ctx ends. What
 // it started has ended when it returns.
@@ -85,10 +87,17 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 	if d.ports, err = choosePorts(o.state, o.portBase, o.portsGiven); err != nil {
 		return err
 	}
+	if err := d.forgetReady(); err != nil {
+		return err
+	}
+	if d.log, err = os.OpenFile(d.logFile(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		return fault.New(fault.Denied, "opening the log: %w", err)
+	}
 	defer func() {
 		for _, m := range d.members {
 			err = errors.Join(err, m.Close())
 		}
+		err = errors.Join(err, d.log.Close())
 	}()
 	for i, spec := range []lab.Spec{lab.Alpha(), lab.Beta()} {
 		if err := d.step("Starting organisation "+spec.ID, func() error { return d.startMember(i, spec) }); err != nil {
@@ -215,12 +224,7 @@ func (d *demo) startBridge(ctx context.Context) (*daemon.Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(filepath.Join(d.state, "bridged.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { _ = log.Sync() })
-	return daemon.New(ctx, c, buildVersion(), telemetry.NewLogger(log, slog.LevelInfo.String(), "text"))
+	return daemon.New(ctx, c, buildVersion(), telemetry.NewLogger(d.log, c.Log.Level, c.Log.Format))
 }
 
 // admit takes one organisation through the officers' interface, from wherever

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +72,18 @@ func (d *demo) keepCross(a *daemon.Daemon) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// forgetReady removes the ready file of an earlier demo, so that whoever waits
+// for it waits for this one.
+func (d *demo) forgetReady() error {
+	if d.readyFile == "" {
+		return nil
+	}
+	if err := os.Remove(d.readyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.Denied, "removing the old ready file: %w", err)
 	}
 	return nil
 }
@@ -167,7 +181,7 @@ func (d *demo) printTour() error {
 	} {
 		d.printf("\n  # %s\n  %s\n", c.what, c.command)
 	}
-	d.printf("\nThe bridge's log is %s. Ctrl-C stops everything.\n", filepath.Join(d.state, "bridged.log"))
+	d.printf("\nThe bridge's log is %s. Ctrl-C stops everything.\n", d.logFile())
 	return nil
 }
 

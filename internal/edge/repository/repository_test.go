@@ -75,6 +75,20 @@ func TestServe(t *testing.T) {
 	}
 }
 
+func TestHeaders(t *testing.T) {
+	r := get(serve(list()), "GET", "/list.p7s")
+	for name, want := range map[string]string{
+		"Content-Type":           "application/cms",
+		"Last-Modified":          "Fri, 01 May 2026 11:00:00 GMT",
+		"ETag":                   `"84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"`,
+		"X-Content-Type-Options": "nosniff",
+	} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("got %s %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -77,6 +77,7 @@ func ca(c *x509.Certificate) {
 func signs(c *x509.Certificate) {
 	c.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+	c.SubjectKeyId = []byte(c.Subject.CommonName)
 }
 
 func receives(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }

@@ -3,7 +3,9 @@ package cms_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/elliptic"
 	"crypto/x509"
+	"errors"
 	"strings"
 	"testing"
 
@@ -59,6 +61,40 @@ func TestOpenSSLSigns(t *testing.T) {
 				t.Errorf("got %+v, %v", v, err)
 			}
 		})
+	}
+}
+
+// TestOpenSSLSignsLess takes messages that are good CMS but say less, or more,
+// than is asked of them here.
+func TestOpenSSLSignsLess(t *testing.T) {
+	peers(t)
+	root, signer := hierarchy(t, ecKey(t, elliptic.P256()))
+	other := issue(t, "Other", ecKey(t, elliptic.P256()), root, signs)
+	files := map[string][]byte{
+		"content": []byte("content"), "signer.pem": certPEM(signer.Cert), "chain.pem": certPEM(signer.Chain[0]), "key.pem": keyPEM(t, signer.Key),
+		"other.pem": certPEM(other.Cert), "other-key.pem": keyPEM(t, other.Key),
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want error
+	}{
+		{"all that is asked", []string{"-cades"}, nil},
+		{"no signing certificate", nil, cms.ErrSignature},
+		{"no attributes", []string{"-noattr"}, cms.ErrFormat},
+		{"two signers", []string{"-cades", "-signer", "other.pem", "-inkey", "other-key.pem"}, cms.ErrFormat},
+		{"a signer named by key", []string{"-cades", "-keyid"}, cms.ErrFormat},
+		{"no certificate", []string{"-cades", "-nocerts"}, cms.ErrSigner},
+	} {
+		args := append([]string{"cms", "-sign", "-binary", "-nodetach", "-in", "content", "-signer", "signer.pem", "-inkey", "key.pem",
+			"-certfile", "chain.pem", "-outform", "DER", "-out", "out"}, tt.args...)
+		der, err := openssl(t, files, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cms.Verify(der, pool(root.Cert), noon); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
 	}
 }
 

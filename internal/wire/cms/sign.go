@@ -24,7 +24,7 @@ type SignOptions struct {
 // Sign returns SignedData with content inside (RFC 5652 §5), in DER: version 3
 // unless contentType is [Data], one signer named by issuer and serial number,
 // and as signed attributes content type, message digest, signing time, the
-// hash of the signing certificate (RFC 5035 §4) and those of the caller.
+// hash of the signing certificate (RFC 5035 §3) and those of the caller.
 //
 // An error is Invalid when key and certificate do not belong together, the key
 // is of no use here, or an attribute occurs twice; else it is that of the key.

@@ -6,6 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/x509"
 	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -120,6 +123,11 @@ func TestEveryByteCounts(t *testing.T) {
 
 func TestVerifyRefusesSigner(t *testing.T) {
 	root, signer := hierarchy(t, ecKey(t, elliptic.P256()))
+	system := filepath.Join(t.TempDir(), "system.pem")
+	if err := os.WriteFile(system, certPEM(root.Cert), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", system)
 	der := sign(t, signer, anchorList, cms.SignOptions{})
 	stranger := issue(t, "Root", ecKey(t, elliptic.P256()), nil, ca)
 	noChain := *signer
@@ -148,6 +156,27 @@ func TestVerifyRefusesSigner(t *testing.T) {
 	}
 	if v, err := cms.Verify(sign(t, &noChain, anchorList, cms.SignOptions{}), pool(signer.Cert), noon); err != nil || len(v.Chain) != 1 {
 		t.Errorf("a signer who is a root: got %+v, %v", v, err)
+	}
+}
+
+// TestCertificateSubstitution puts another certificate for the same key, with
+// the same issuer and serial number, in the place of the signer's (RFC 5035 §3).
+func TestCertificateSubstitution(t *testing.T) {
+	root := issue(t, "Root", rsaKey(), nil, ca) // RSA, so that both have the same length
+	key := ecKey(t, elliptic.P256())
+	certificate := func(end time.Time) *cms.Signer {
+		return issue(t, "Signer", key, root, func(c *x509.Certificate) {
+			signs(c)
+			c.SerialNumber, c.NotAfter = big.NewInt(7), end
+		})
+	}
+	one, other := certificate(noon.Add(time.Hour)), certificate(noon.Add(2*time.Hour))
+	der := sign(t, one, anchorList, cms.SignOptions{})
+	if _, err := cms.Verify(der, pool(root.Cert), noon); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cms.Verify(bytes.Replace(der, one.Cert.Raw, other.Cert.Raw, 1), pool(root.Cert), noon); !errors.Is(err, cms.ErrSignature) {
+		t.Errorf("got %v, want ErrSignature", err)
 	}
 }
 

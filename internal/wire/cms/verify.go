@@ -165,7 +165,7 @@ func (v *Verified) take(s signerInfo, contentType string) error {
 	return nil
 }
 
-// isSigningCertificate reads a SigningCertificateV2 (RFC 5035 §4) and reports
+// isSigningCertificate reads a SigningCertificateV2 (RFC 5035 §3) and reports
 // whether the first certificate it names is c.
 func isSigningCertificate(s *cryptobyte.String, c *x509.Certificate) bool {
 	var seq, certs, id, sum cryptobyte.String

@@ -33,6 +33,8 @@ type backend struct {
 	hang    bool // until the context ends
 	calls   atomic.Int32
 	last    atomic.Pointer[vdir.Query]
+
+	meanwhile func() // happens before the answer; may be nil
 }
 
 func (b *backend) Search(ctx context.Context, q vdir.Query, yield func(vdir.Entry) error) (vdir.Outcome, error) {
@@ -43,6 +45,9 @@ func (b *backend) Search(ctx context.Context, q vdir.Query, yield func(vdir.Entr
 	}
 	if err := ctx.Err(); err != nil {
 		return vdir.Outcome{}, err
+	}
+	if b.meanwhile != nil {
+		b.meanwhile()
 	}
 	for _, e := range b.entries {
 		if err := yield(e); err != nil {

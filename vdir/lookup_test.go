@@ -172,3 +172,18 @@ func BenchmarkSearch(b *testing.B) {
 		}
 	}
 }
+
+// A member that is taken away while it is asked is not answered for.
+func TestTakenAwayMeanwhile(t *testing.T) {
+	var d *vdir.Directory
+	leaving := alice(t)
+	leaving.meanwhile = func() {
+		if err := d.SetMounts(nil); err != nil {
+			t.Error(err)
+		}
+	}
+	d = directory(t, quiet(), mountOf(t, "alpha", "inetOrgPerson", leaving))
+	if got, out, err := ask(t, d); len(got) != 0 || len(out.Unavailable) != 0 || err != nil {
+		t.Errorf("got %q, %v, %v; want nothing", names(got), out, err)
+	}
+}

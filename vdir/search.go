@@ -190,6 +190,12 @@ func (s *search) people(ctx context.Context, tasks []task) error {
 	return err
 }
 
+// mounted reports whether a's domain is that member's now.
+func (d *Directory) mounted(member string, a address) bool {
+	m := d.table.Load().byDomain[a.domain()]
+	return m != nil && m.Member == member
+}
+
 // take yields what a task found, or notes that its member did not answer.
 func (s *search) take(t task) error {
 	switch {
@@ -198,6 +204,10 @@ func (s *search) take(t task) error {
 		return nil
 	case t.err != nil:
 		return t.err
+	case !s.d.mounted(t.m.Member, t.a):
+		// Taken away while it was asked: whoever did that must be able to rely
+		// on it.
+		return nil
 	case t.found == nil:
 		return nil
 	}

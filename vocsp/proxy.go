@@ -44,7 +44,23 @@ func (p *Proxy) routes(r *ocsp.Request) []*Route {
 	return routes
 }
 
+// answer asks along routes. What came back counts only if the routes are still
+// there: a member may have been taken away while it was asked, and whoever did
+// that must be able to rely on it.
 func (p *Proxy) answer(ctx context.Context, r *ocsp.Request, routes []*Route) (*ocsp.Response, error) {
+	resp, err := p.ask(ctx, r, routes)
+	if err != nil {
+		return nil, err
+	}
+	for i, now := range p.routes(r) {
+		if then := routes[i]; then != nil && (now == nil || now.Member != then.Member) {
+			return nil, fault.New(fault.NotFound, "no member answers for this issuer any more")
+		}
+	}
+	return resp, nil
+}
+
+func (p *Proxy) ask(ctx context.Context, r *ocsp.Request, routes []*Route) (*ocsp.Response, error) {
 	if !slices.ContainsFunc(routes, func(r *Route) bool { return r != nil }) {
 		return nil, fault.New(fault.NotFound, "no member answers for this issuer")
 	}

@@ -85,6 +85,33 @@ func TestSuspendedMemberIsNotAnsweredFor(t *testing.T) {
 	}
 }
 
+// leaving is a source that is taken away while it is asked.
+type leaving struct {
+	vocsp.Source
+	leave func()
+}
+
+func (l leaving) Status(ctx context.Context, r *ocsp.Request) (*ocsp.Response, error) {
+	resp, err := l.Source.Status(ctx, r)
+	l.leave()
+	return resp, err
+}
+
+func TestTakenAwayMeanwhile(t *testing.T) {
+	beta := newMember(t, "beta")
+	var p *vocsp.Proxy
+	route := beta.route()
+	route.Source = leaving{route.Source, func() {
+		if err := p.SetRoutes(nil); err != nil {
+			t.Error(err)
+		}
+	}}
+	p = newProxy(t, vocsp.Options{}, route)
+	if _, err := p.Status(t.Context(), ocsp.NewRequest(beta.id(t, 1))); fault.KindOf(err) != fault.NotFound || len(beta.asked) != 1 {
+		t.Errorf("got %v after %d questions, want NotFound after one", err, len(beta.asked))
+	}
+}
+
 func TestOneMemberIsAskedOnce(t *testing.T) {
 	alpha := newMember(t, "alpha")
 	p := newProxy(t, vocsp.Options{}, alpha.route())

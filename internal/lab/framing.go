@@ -121,15 +121,28 @@ func (c *ldapConn) SetDeadline(time.Time) error      { return nil }
 func (c *ldapConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *ldapConn) SetWriteDeadline(time.Time) error { return nil }
 
+// Write gets one whole message, for the library flushes after each.
 func (c *ldapConn) Write(p []byte) (int, error) {
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(messageTime)); err != nil {
 		return 0, err
 	}
-	n, err := c.Conn.Write(p)
-	if err != nil {
+	if _, err := c.Conn.Write(positiveID(p)); err != nil {
 		c.abort() // the library would go on
+		return 0, err
 	}
-	return n, err
+	return len(p), nil
+}
+
+// positiveID gives back the leading zero octet that goldap leaves out of message
+// IDs such as 128, which would read as negative without it.
+func positiveID(message []byte) []byte {
+	length, rest, err := berLength(message[min(1, len(message)):])
+	if err != nil || length != len(rest) || len(rest) < 3 || rest[0] != 0x02 || rest[2]&0x80 == 0 {
+		return message
+	}
+	out := appendHeader(make([]byte, 0, len(message)+3), message[0], length+1)
+	out = append(out, 0x02, rest[1]+1, 0)
+	return append(out, rest[2:]...)
 }
 
 func (c *ldapConn) Read(p []byte) (int, error) {

@@ -324,6 +324,19 @@ func spaced(h string) string {
 	return b.String()
 }
 
+// TestManySearches goes through message IDs of one and two octets, whose first
+// bit may be set.
+func TestManySearches(t *testing.T) {
+	o := start(t, t.TempDir(), small())
+	c := dial(t, o, o.Ports.LDAP)
+	for i := range 300 {
+		r, err := c.Search(find(o.Spec.Suffix, ldap.ScopeWholeSubtree, "(mail="+o.Users()[0].Mail+")"))
+		if err != nil || len(r.Entries) != 1 {
+			t.Fatalf("search %d: got %v, %v, want one entry", i, r, err)
+		}
+	}
+}
+
 // TestLoad asks much at once over one connection, binds between, and closes
 // the server under it.
 func TestLoad(t *testing.T) {

@@ -54,6 +54,7 @@ type Daemon struct {
 	directory  *vdir.Directory
 	responder  *vocsp.Proxy
 	admin      *grpc.Server
+	client     *http.Client // towards members' responders
 	startTLS   *tls.Config
 	listeners  listeners
 	ready      chan struct{}
@@ -112,6 +113,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	}
 	out := outbound.Policy{Allow: c.Outgoing.Prefixes()}
 	dial, client := outbound.Dial(out), outbound.Client(out)
+	d.client = client
 	register := d.store.Members()
 	d.federation = federation.New(federation.Parts{
 		Register:  membership.NewRegister(register, membership.Options{Log: d.log}),
@@ -352,6 +354,9 @@ func (d *Daemon) release() error {
 		if l != nil {
 			_ = l.Close()
 		}
+	}
+	if d.client != nil {
+		d.client.CloseIdleConnections()
 	}
 	if d.store == nil {
 		return nil

@@ -29,19 +29,7 @@ func exitOf(err error) int {
 	case isNo(err):
 		return exitNo
 	}
-	switch fault.KindOf(err) {
-	case fault.Invalid:
-		return 2
-	case fault.NotFound:
-		return 3
-	case fault.Conflict:
-		return 4
-	case fault.Denied:
-		return 5
-	case fault.Unavailable:
-		return 6
-	}
-	return 1
+	return fault.KindOf(err).ExitCode()
 }
 
 // hinted is an error and what to do about it.

@@ -88,19 +88,7 @@ func exitCode(err error) int {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return 0
 	}
-	switch fault.KindOf(err) {
-	case fault.Invalid:
-		return 2
-	case fault.NotFound:
-		return 3
-	case fault.Conflict:
-		return 4
-	case fault.Denied:
-		return 5
-	case fault.Unavailable:
-		return 6
-	}
-	return 1
+	return fault.KindOf(err).ExitCode()
 }
 
 // buildVersion is the version stamped by the build, or what Go knows.

@@ -36,6 +36,23 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
+// ExitCode is what a program ends with because of an error of kind k.
+func (k Kind) ExitCode() int {
+	switch k {
+	case Invalid:
+		return 2
+	case NotFound:
+		return 3
+	case Conflict:
+		return 4
+	case Denied:
+		return 5
+	case Unavailable:
+		return 6
+	}
+	return 1
+}
+
 // fault carries a kind beside an ordinary error.
 type fault struct {
 	kind Kind

@@ -37,3 +37,13 @@ func TestNewWraps(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestExitCode(t *testing.T) {
+	for kind, want := range map[fault.Kind]int{
+		fault.Internal: 1, fault.Invalid: 2, fault.NotFound: 3, fault.Conflict: 4, fault.Denied: 5, fault.Unavailable: 6, fault.Kind(99): 1,
+	} {
+		if got := kind.ExitCode(); got != want {
+			t.Errorf("%v: got %d, want %d", kind, got, want)
+		}
+	}
+}

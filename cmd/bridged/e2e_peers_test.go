@@ -25,7 +25,7 @@ func pasteAll(t *testing.T, d *demo) {
 		"Stop beta":                  {"suspended", "error"},
 		"Two officers bring it back": {"active", "error"},
 	}
-	lines := strings.Split(d.output.String(), "\n")
+	lines := strings.Split(d.tour, "\n")
 	kept := 0
 	for i, line := range lines {
 		what, ok := strings.CutPrefix(line, "  # ")

@@ -66,7 +66,8 @@ type ready struct {
 type demo struct {
 	ready
 	cmd    *exec.Cmd
-	output *bytes.Buffer // standard output; complete once it ended
+	tour   string // what it had printed when it was up
+	output string // what it printed in all; to be read after done
 	done   chan error
 }
 
@@ -74,7 +75,7 @@ type demo struct {
 func startDemo(t *testing.T, state string) *demo {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ready.json")
-	d := &demo{cmd: exec.Command(filepath.Join(programs, "bridged"), "demo", "--state", state, "--port-base", "0", "--ready-file", file), output: &bytes.Buffer{}, done: make(chan error, 1)}
+	d := &demo{cmd: exec.Command(filepath.Join(programs, "bridged"), "demo", "--state", state, "--port-base", "0", "--ready-file", file), done: make(chan error, 1)}
 	d.cmd.Stderr = os.Stderr
 	pipe, err := d.cmd.StdoutPipe()
 	if err != nil {
@@ -87,8 +88,9 @@ func startDemo(t *testing.T, state string) *demo {
 	up := make(chan struct{})
 	go func() {
 		for s := bufio.NewScanner(pipe); s.Scan(); {
-			d.output.WriteString(s.Text() + "\n")
+			d.output += s.Text() + "\n"
 			if strings.Contains(s.Text(), "Ctrl-C stops everything") {
+				d.tour = d.output
 				close(up)
 			}
 		}

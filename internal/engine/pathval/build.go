@@ -15,10 +15,18 @@ import (
 //
 // The error is a *NoPathError, or that of ctx.
 func Build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs) (*Result, error) {
+	return build(ctx, leaf, pool, in, nil)
+}
+
+// build is Build, on what is left of another call's budget if it is given.
+func build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs, left *Budget) (*Result, error) {
 	if in.Cache == nil {
 		in.Cache = pool.cache
 	}
 	b := &builder{work: newWork(in), pool: pool, distance: pool.distance(in.Anchors), failed: &NoPathError{cause: ErrNoPath}}
+	if left != nil {
+		b.left = left
+	}
 	return b.run(ctx, leaf)
 }
 
@@ -39,16 +47,14 @@ type branch struct {
 	// authorities counts those that pathLenConstraint counts: below this
 	// certificate, not the leaf, not self-issued.
 	authorities int
+	otherKeys   int  // links whose key identifiers do not fit
+	unknown     bool // whether the newest link's signature has yet to be verified
 	cost, order int
 }
 
-// Costs: a certificate more weighs as much as four signatures not yet known to
-// be good, and a key identifier that does not fit as much as two certificates.
-const (
-	costCertificate = 4
-	costUnknown     = 1
-	costOtherKey    = 8
-)
+// costOtherKey is what a key identifier that does not fit weighs, in
+// certificates.
+const costOtherKey = 2
 
 func (b *builder) run(ctx context.Context, leaf *Certificate) (*Result, error) {
 	start := &branch{cert: leaf, length: 1}
@@ -179,11 +185,8 @@ func (b *builder) isAnchorName(n Name) bool {
 // reject nothing that Validate would accept.
 func (b *builder) weigh(n *branch, far uint8) finding {
 	c, child := n.cert, n.below.cert
-	for _, a := range b.in.Anchors {
-		// A path through an anchor's key is better begun at the anchor.
-		if a.key.id == c.key.id && a.Subject.Equal(c.Subject) {
-			return finding{Loop, "the anchor itself"}
-		}
+	if b.isOnlyAnchor(c) {
+		return finding{Loop, "the anchor itself"}
 	}
 	for m := n.below; m != nil; m = m.below {
 		if m.cert.key.id == c.key.id && m.cert.Subject.Equal(c.Subject) {
@@ -209,14 +212,24 @@ func (b *builder) weigh(n *branch, far uint8) finding {
 	if c.pathLen >= 0 && n.authorities > c.pathLen {
 		return finding{PathTooLong, ""}
 	}
-	n.cost = costCertificate * (n.length + int(far))
-	if !known {
-		n.cost += costUnknown
-	}
+	n.unknown = !known
+	n.otherKeys = n.below.otherKeys
 	if child.authorityKeyID != nil && c.subjectKeyID != nil && !bytes.Equal(child.authorityKeyID, c.subjectKeyID) {
-		n.cost += costOtherKey
+		n.otherKeys++
 	}
+	n.cost = n.length + int(far) + costOtherKey*n.otherKeys
 	return none
+}
+
+// isOnlyAnchor reports whether every anchor has the name and key of c: a path
+// through it had better begin there.
+func (b *builder) isOnlyAnchor(c *Certificate) bool {
+	for _, a := range b.in.Anchors {
+		if a.key.id != c.key.id || !a.Subject.Equal(c.Subject) {
+			return false
+		}
+	}
+	return true
 }
 
 func (n *branch) path() []*Certificate {
@@ -260,15 +273,23 @@ func (b *builder) exhausted() error {
 	return b.failed
 }
 
-// queue is a heap of branches, the cheapest first, the oldest among equals.
+// queue is a heap of branches: the cheapest first; among equals the longest,
+// which is nearest to an anchor; then one whose signature is known to be good;
+// then the oldest.
 type queue []*branch
 
 func (q queue) Len() int { return len(q) }
 func (q queue) Less(i, j int) bool {
-	if q[i].cost != q[j].cost {
-		return q[i].cost < q[j].cost
+	a, b := q[i], q[j]
+	switch {
+	case a.cost != b.cost:
+		return a.cost < b.cost
+	case a.length != b.length:
+		return a.length > b.length
+	case a.unknown != b.unknown:
+		return b.unknown
 	}
-	return q[i].order < q[j].order
+	return a.order < b.order
 }
 func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 func (q *queue) Push(x any)   { *q = append(*q, x.(*branch)) }

@@ -379,6 +379,16 @@ func TestExplosionEndsInItsBudget(t *testing.T) {
 			t.Errorf("%s: work %+v", name, e)
 		}
 	}
+	in.Budget, in.ExplicitPolicy = pathval.Budget{}, false
+	if r, err := pathval.Build(t.Context(), leaf, pool, in); err != nil || r.Work.Steps > 20 {
+		t.Errorf("with nothing against it: %+v, %v", r, err)
+	}
+	asked := 0
+	in.Budget = pathval.Budget{Statuses: 7}
+	in.Revocation = pathval.StatusFunc(func(context.Context, pathval.StatusQuery) error { asked++; return pathval.ErrStatusUnknown })
+	if _, err := pathval.Build(t.Context(), leaf, pool, in); !errors.Is(err, pathval.ErrBudget) || asked != 7 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := pathval.Build(ctx, leaf, pool, in); !errors.Is(err, context.Canceled) {

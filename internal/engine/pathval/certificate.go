@@ -2,9 +2,9 @@ package pathval
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/hex"
 	"slices"
 	"time"
@@ -85,6 +85,12 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 		return nil, fault.New(fault.Invalid, "malformed certificate: %s", what)
 	}
 	return c, nil
+}
+
+// CheckSignature verifies the certificate under pub; the errors are those of
+// crl.CheckSignature. It says nothing else about either.
+func (c *Certificate) CheckSignature(pub crypto.PublicKey, accepted crl.Acceptance) error {
+	return crl.CheckSignature(c.algorithm, pub, c.signed, c.signature, accepted)
 }
 
 // selfIssued is RFC 5280 §3.2: subject and issuer are the same name.
@@ -194,14 +200,4 @@ func readTime(s *cryptobyte.String, t *time.Time) bool {
 }
 
 // dotted is the OID for people.
-func dotted(content string) string {
-	var id asn1.ObjectIdentifier
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte(content)) })
-	if der, err := b.Bytes(); err == nil {
-		if _, err := asn1.Unmarshal(der, &id); err == nil {
-			return id.String()
-		}
-	}
-	return publicOID(content).String()
-}
+func dotted(content string) string { return publicOID(content).String() }

@@ -219,6 +219,19 @@ func TestNamesCompared(t *testing.T) {
 	}
 }
 
+// The parts of a multi-valued RDN are a set, in whatever order they are written.
+func TestNamePartsAreASet(t *testing.T) {
+	ca := newEntity(t, "", "CA")
+	a, b := []byte{0x30, 8, 6, 3, 0x55, 4, 10, 0x0c, 1, 'a'}, []byte{0x30, 8, 6, 3, 0x55, 4, 11, 0x0c, 1, 'b'}
+	subject := func(parts ...[]byte) pathval.Name {
+		name := append([]byte{0x30, 22, 0x31, 20}, bytes.Join(parts, nil)...)
+		return parse(t, rewrite(t, ca.issueDER(t, ca, profile{}), ca.key, func(x *tbs) { x.Subject = asn1.RawValue{FullBytes: name} })).Subject
+	}
+	if !subject(a, b).Equal(subject(b, a)) || subject(a, b).Equal(subject(a, a)) {
+		t.Error("order matters, or content does not")
+	}
+}
+
 func FuzzParseCertificate(f *testing.F) {
 	ca := newEntity(f, "Org", "CA")
 	m := newMesh(f, 1, 1)

@@ -201,6 +201,11 @@ func TestConstrainedSubjects(t *testing.T) {
 	if _, err := pathval.Validate(t.Context(), []*pathval.Certificate{s.cert, link, good}, in); err != nil {
 		t.Errorf("through a self-issued CA: %v", err)
 	}
+	outside := newEntity(t, "", "Outside")
+	below := outside.issue(t, newEntity(t, "Acme", "User"), profile{})
+	if _, err := pathval.Validate(t.Context(), []*pathval.Certificate{s.cert, s.e.issue(t, outside, profile{ca: true}), below}, in); err == nil {
+		t.Error("a CA outside is not exempt")
+	}
 	if _, err := pathval.Validate(t.Context(), []*pathval.Certificate{s.cert, link}, in); err == nil {
 		t.Error("a self-issued leaf is not exempt")
 	}

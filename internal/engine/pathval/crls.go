@@ -7,7 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/big"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -45,6 +45,7 @@ type indexedCRL struct {
 	revoked map[string]crl.Reason // by issuer and serial
 	names   []Name                // of the scope's distribution point, as distinguished names
 	others  [][]byte              // and its other general names, in DER
+	strange bool                  // it has entries of other issuers, but is not indirect
 }
 
 // NewCRLs prepares lists, which must be made by crl.Parse. Whoever signed them
@@ -61,6 +62,10 @@ func NewCRLs(pool *Pool, lists ...*crl.List) (*CRLs, error) {
 			return nil, err
 		}
 		s.byIssuer[x.issuer.key] = append(s.byIssuer[x.issuer.key], x)
+	}
+	for _, xs := range s.byIssuer {
+		// The newest list that applies decides.
+		slices.SortStableFunc(xs, func(a, b *indexedCRL) int { return b.ThisUpdate.Compare(a.ThisUpdate) })
 	}
 	return s, nil
 }
@@ -84,7 +89,11 @@ func indexCRL(l *crl.List) (*indexedCRL, error) {
 				return nil, fault.New(fault.Invalid, "CRL of %s: malformed certificateIssuer", x.issuer)
 			}
 		}
-		x.revoked[entryKey(issuer, e.Serial)] = e.Reason
+		x.strange = x.strange || e.Issuer != nil && (l.Scope == nil || !l.Scope.Indirect)
+		key := entryKey(issuer, e.Serial)
+		if _, twice := x.revoked[key]; !twice || e.Reason != crl.RemoveFromCRL {
+			x.revoked[key] = e.Reason
+		}
 	}
 	return x, nil
 }
@@ -132,6 +141,9 @@ func pointNames(p crl.DistributionPoint, issuer Name) (names []Name, others [][]
 // are not current, or not signed by whoever may, are as if they were not there;
 // the error says why.
 func (s *CRLs) Check(ctx context.Context, q StatusQuery) error {
+	if q.work == nil {
+		return fault.New(fault.Internal, "a StatusQuery of neither Validate nor Build")
+	}
 	var covered crl.Reasons
 	var why []error
 	points := q.Certificate.points
@@ -184,13 +196,14 @@ func (s *CRLs) consult(ctx context.Context, q StatusQuery, p distributionPoint, 
 	if err != nil {
 		return 0, err
 	}
+	// removeFromCRL means something in a delta only (§5.3.1).
 	reason, revoked := x.status(q.Certificate)
 	if delta := s.delta(q, x, signer); delta != nil {
 		if r, found := delta.status(q.Certificate); found {
 			reason, revoked = r, r != crl.RemoveFromCRL
 		}
 	}
-	if revoked && reason != crl.RemoveFromCRL {
+	if revoked {
 		return 0, fmt.Errorf("%w: %s, says the CRL of %s of %s", ErrRevoked, reason, x.issuer, x.ThisUpdate.Format(time.DateOnly))
 	}
 	return reasons, nil
@@ -259,6 +272,8 @@ func (x *indexedCRL) usable(at time.Time) error {
 	switch {
 	case x.UnknownCritical:
 		return fmt.Errorf("the CRL of %s has an unknown critical extension", x.issuer)
+	case x.strange:
+		return fmt.Errorf("the CRL of %s has entries of other issuers and is not indirect", x.issuer)
 	case at.Before(x.ThisUpdate):
 		return fmt.Errorf("the CRL of %s is of the future", x.issuer)
 	case x.NextUpdate.IsZero():
@@ -274,15 +289,13 @@ func (s *CRLs) delta(q StatusQuery, x *indexedCRL, signer publicKey) (best *inde
 	for _, d := range s.byIssuer[x.issuer.key] {
 		if d.BaseNumber == nil || d.Number == nil || x.Number == nil || d.BaseNumber.Cmp(x.Number) > 0 || d.Number.Cmp(x.Number) < 0 ||
 			!bytes.Equal(d.AuthorityKeyID, x.AuthorityKeyID) || !sameScope(d.Scope, x.Scope) || d.usable(q.At) != nil ||
-			best != nil && newer(best.Number, d.Number) || s.verify(q, d, signer) != nil {
+			best != nil && best.Number.Cmp(d.Number) > 0 || q.verify(d, signer) != nil {
 			continue
 		}
 		best = d
 	}
 	return best
 }
-
-func newer(a, b *big.Int) bool { return a.Cmp(b) > 0 }
 
 func sameScope(a, b *crl.DistributionScope) bool {
 	if a == nil || b == nil {
@@ -291,23 +304,12 @@ func sameScope(a, b *crl.DistributionScope) bool {
 	return bytes.Equal(a.Raw, b.Raw)
 }
 
-// verify checks the signature of a list, or remembers.
-func (s *CRLs) verify(q StatusQuery, x *indexedCRL, key publicKey) error {
-	if key.key == nil || !q.in.Accept.Accepts(x.Algorithm, key.key) {
-		return crl.ErrAlgorithm
+// verify checks the signature of a list.
+func (q StatusQuery) verify(x *indexedCRL, key publicKey) error {
+	if f := q.work.verify(x, x.digest, x.Algorithm, key); f != none {
+		return fmt.Errorf("CRL of %s: %s", x.issuer, f.reason)
 	}
-	k := signatureKey{x.digest, key.id}
-	if good, known := q.in.Cache.get(k); known && !key.inherits {
-		if good {
-			return nil
-		}
-		return crl.ErrSignature
-	}
-	err := x.CheckSignature(key.key, q.in.Accept)
-	if !key.inherits {
-		q.in.Cache.put(k, err == nil)
-	}
-	return err
+	return nil
 }
 
 // signer finds whose key signed the list, and that the owner may: §6.3.3 (f),
@@ -320,25 +322,21 @@ func (s *CRLs) signer(ctx context.Context, q StatusQuery, x *indexedCRL) (public
 		if !c.Subject.Equal(x.issuer) || !c.may(x509.KeyUsageCRLSign) {
 			continue
 		}
-		if err := s.verify(q, x, q.keys[i]); err == nil {
+		if last = q.verify(x, q.keys[i]); last == nil {
 			return q.keys[i], nil
-		} else {
-			last = fmt.Errorf("CRL of %s: %w", x.issuer, err)
 		}
 	}
 	for _, c := range s.pool.named(x.issuer) {
 		if !c.may(x509.KeyUsageCRLSign) || c.key.inherits {
 			continue
 		}
-		if err := s.verify(q, x, c.key); err != nil {
-			last = fmt.Errorf("CRL of %s: %w", x.issuer, err)
+		if last = q.verify(x, c.key); last != nil {
 			continue
 		}
-		if err := s.entitled(ctx, q, c.Certificate); err != nil {
-			last = fmt.Errorf("the CRL's signer %s: %w", c, err)
-			continue
+		if last = s.entitled(ctx, q, c.Certificate); last == nil {
+			return c.key, nil
 		}
-		return c.key, nil
+		last = fmt.Errorf("CRL signer %s: %w", c, last)
 	}
 	return publicKey{}, last
 }
@@ -358,9 +356,10 @@ func (s *CRLs) entitled(ctx context.Context, q StatusQuery, signer *Certificate)
 		inner.signers = append(q.signers[:len(q.signers):len(q.signers)], signer)
 		return s.Check(ctx, inner)
 	})
-	_, err := Build(ctx, signer, s.pool, Inputs{
+	in := Inputs{
 		Anchors: q.Above[:1], At: q.At, Revocation: nested,
-		Accept: q.in.Accept, Budget: q.in.Budget, Cache: q.in.Cache,
-	})
+		Accept: q.work.in.Accept, Budget: q.work.in.Budget, Cache: q.work.in.Cache,
+	}
+	_, err := build(ctx, signer, s.pool, in, q.work.left)
 	return err
 }

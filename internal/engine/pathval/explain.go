@@ -71,7 +71,8 @@ func explainRejection(b *strings.Builder, r *Rejection) {
 }
 
 func explainWork(b *strings.Builder, w Work) {
-	fmt.Fprintf(b, "work: %d signatures verified, %d steps, %d candidates, %d names compared\n", w.Signatures, w.Steps, w.Candidates, w.Names)
+	fmt.Fprintf(b, "work: %d signatures verified, %d steps, %d candidates, %d names compared, %d questions about revocation\n",
+		w.Signatures, w.Steps, w.Candidates, w.Names, w.Statuses)
 }
 
 // printable replaces what a terminal might act upon.

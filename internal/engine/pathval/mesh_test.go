@@ -71,16 +71,6 @@ type profile struct {
 	extra       []pkix.Extension
 }
 
-var nextSerial = func() func() *big.Int {
-	return func() *big.Int {
-		n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
-		if err != nil {
-			panic(err) // never, says crypto/rand
-		}
-		return n
-	}
-}()
-
 func (e *entity) issueDER(t testing.TB, to *entity, p profile) []byte {
 	t.Helper()
 	c := &x509.Certificate{
@@ -90,7 +80,11 @@ func (e *entity) issueDER(t testing.TB, to *entity, p profile) []byte {
 		Policies: p.policies, EmailAddresses: p.emails, ExtraExtensions: p.extra,
 	}
 	if c.SerialNumber == nil {
-		c.SerialNumber = nextSerial()
+		serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SerialNumber = serial
 	}
 	if c.NotAfter.IsZero() {
 		c.NotAfter = now.AddDate(1, 0, 0)
@@ -197,7 +191,7 @@ func newMesh(t testing.TB, members, bridges int) *mesh {
 	return m
 }
 
-// crossProfile is that of trust.md's table, for a cross-certificate.
+// crossProfile is that of a cross-certificate between from's domain and to's.
 func (m *mesh) crossProfile(from, to x509.OID, inhibitMapping int, names *certext.NameConstraints) profile {
 	zero := 0
 	p := profile{
@@ -245,7 +239,7 @@ func rdnSequence(t testing.TB, n pkix.Name) string {
 	return string(marshal(t, n.ToRDNSequence()))
 }
 
-// from are the inputs of a member who asks, demanding its own policy.
+// inputs are those of a member who asks, demanding its own policy.
 func (m *member) inputs() pathval.Inputs {
 	return pathval.Inputs{
 		Anchors: []*pathval.Certificate{m.rootCert}, At: now, Policies: []x509.OID{m.policy}, ExplicitPolicy: true,

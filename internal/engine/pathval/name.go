@@ -21,6 +21,9 @@ import (
 // maxRDNs bounds a name, and the attributes of each of its parts.
 const maxRDNs = 64
 
+// textMark stands for every type of string; it is no tag.
+const textMark = 0x1f
+
 // Name is a distinguished name, prepared once for comparison by RFC 5280 §7.1:
 // without regard to case, needless space and the type of string.
 type Name struct {
@@ -90,7 +93,7 @@ func (n *Name) addRDN(rdn cryptobyte.String) ([]byte, bool) {
 		}
 		part := appendCounted(nil, oid)
 		if isText {
-			part = append(append(part, 0), normalise(text)...)
+			part = append(append(part, textMark), normalise(text)...)
 		} else {
 			part = append(append(part, byte(tag)), value...)
 		}

@@ -66,6 +66,7 @@ type Budget struct {
 	Steps      int // certificates looked at as the next of a path; default 3000
 	Candidates int // possible issuers weighed; default 200,000
 	Names      int // comparisons of a name with a constraint; default 250,000
+	Statuses   int // questions to Revocation; default 200
 	Length     int // certificates in a path; default 20
 }
 
@@ -73,7 +74,7 @@ func (b Budget) withDefaults() Budget {
 	for _, f := range []struct {
 		v      *int
 		normal int
-	}{{&b.Signatures, 500}, {&b.Steps, 3000}, {&b.Candidates, 200_000}, {&b.Names, 250_000}, {&b.Length, 20}} {
+	}{{&b.Signatures, 500}, {&b.Steps, 3000}, {&b.Candidates, 200_000}, {&b.Names, 250_000}, {&b.Statuses, 200}, {&b.Length, 20}} {
 		if *f.v <= 0 {
 			*f.v = f.normal
 		}
@@ -82,7 +83,7 @@ func (b Budget) withDefaults() Budget {
 }
 
 // Work is what a call spent.
-type Work struct{ Signatures, Steps, Candidates, Names int }
+type Work struct{ Signatures, Steps, Candidates, Names, Statuses int }
 
 // Result is a valid path.
 type Result struct {

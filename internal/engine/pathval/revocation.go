@@ -16,7 +16,8 @@ type Revocation interface {
 	Check(ctx context.Context, q StatusQuery) error
 }
 
-// StatusQuery asks for the status of one certificate.
+// StatusQuery asks for the status of one certificate. Only Validate and Build
+// can make one that CRLs answer.
 type StatusQuery struct {
 	Certificate *Certificate
 	// Above is what stands above it: the anchor, then what was found valid and
@@ -25,7 +26,7 @@ type StatusQuery struct {
 	At    time.Time
 
 	keys    []publicKey // of Above
-	in      Inputs
+	work    *work
 	signers []*Certificate // whose own status is what this question serves
 }
 
@@ -49,8 +50,11 @@ func (w *work) revocation(ctx context.Context, anchor *Certificate, path []*Cert
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if w.left.Statuses--; w.left.Statuses < 0 {
+			return &Rejection{Reason: Exhausted, Detail: "questions about revocation", Path: path, Index: i}
+		}
 		err := w.in.Revocation.Check(ctx, StatusQuery{
-			Certificate: c, Above: above, At: w.in.At, keys: keys[:i+1], in: w.in,
+			Certificate: c, Above: above, At: w.in.At, keys: keys[:i+1], work: w,
 		})
 		if err != nil {
 			return revocationRejection(err, path, i)

@@ -2,8 +2,8 @@ package pathval
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
-	"errors"
 	"slices"
 	"strings"
 
@@ -14,7 +14,7 @@ import (
 type work struct {
 	in       Inputs
 	budget   Budget
-	left     Budget
+	left     *Budget  // shared with the searches for CRL issuers on its behalf
 	policies []string // of in.Policies
 	purpose  string   // of in.Purpose
 	mailbox  *generalName
@@ -22,7 +22,8 @@ type work struct {
 
 func newWork(in Inputs) *work {
 	w := &work{in: in, budget: in.Budget.withDefaults(), purpose: privateOID(in.Purpose)}
-	w.left = w.budget
+	left := w.budget
+	w.left = &left
 	for _, p := range in.Policies {
 		w.policies = append(w.policies, privateOID(p))
 	}
@@ -39,6 +40,7 @@ func (w *work) spent() Work {
 		Steps:      w.budget.Steps - w.left.Steps,
 		Candidates: w.budget.Candidates - w.left.Candidates,
 		Names:      w.budget.Names - w.left.Names,
+		Statuses:   w.budget.Statuses - w.left.Statuses,
 	}
 }
 
@@ -102,36 +104,40 @@ func (w *work) isMailbox(n generalName) bool {
 	return n.form == formMail && !n.broken && !w.mailbox.broken && n.local == w.mailbox.local && n.host == w.mailbox.host
 }
 
+// signed is a certificate or a CRL.
+type signed interface {
+	CheckSignature(pub crypto.PublicKey, accepted crl.Acceptance) error
+}
+
 // signature verifies c under the key above it, or remembers.
 func (w *work) signature(c *Certificate, above publicKey) finding {
-	if above.key == nil {
+	return w.verify(c, c.Fingerprint, c.algorithm, above)
+}
+
+// verify checks the signature by a on s, whose SHA-256 is digest, or remembers.
+func (w *work) verify(s signed, digest [32]byte, a x509.SignatureAlgorithm, key publicKey) finding {
+	if key.key == nil {
 		return finding{UnusableKey, ""}
 	}
 	// What the cache knows is true for whoever accepts the algorithm.
-	if !w.in.Accept.Accepts(c.algorithm, above.key) {
-		return finding{WeakAlgorithm, c.algorithm.String()}
+	if !w.in.Accept.Accepts(a, key.key) {
+		return finding{WeakAlgorithm, a.String()}
 	}
-	k := signatureKey{c.Fingerprint, above.id}
-	if good, known := w.in.Cache.get(k); known && !above.inherits {
-		if !good {
-			return finding{BadSignature, ""}
+	k := signatureKey{digest, key.id}
+	good, known := w.in.Cache.get(k)
+	if !known || key.inherits {
+		if w.left.Signatures--; w.left.Signatures < 0 {
+			return finding{Exhausted, "signatures"}
 		}
-		return none
+		good = s.CheckSignature(key.key, w.in.Accept) == nil
+		if !key.inherits {
+			w.in.Cache.put(k, good)
+		}
 	}
-	if w.left.Signatures--; w.left.Signatures < 0 {
-		return finding{Exhausted, "signatures"}
+	if !good {
+		return finding{BadSignature, ""}
 	}
-	err := crl.CheckSignature(c.algorithm, above.key, c.signed, c.signature, w.in.Accept)
-	if !above.inherits {
-		w.in.Cache.put(k, err == nil)
-	}
-	switch {
-	case err == nil:
-		return none
-	case errors.Is(err, crl.ErrAlgorithm):
-		return finding{WeakAlgorithm, c.algorithm.String()}
-	}
-	return finding{BadSignature, ""}
+	return none
 }
 
 // constrain holds c against the name constraints of one CA above it.

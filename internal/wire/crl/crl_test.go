@@ -177,6 +177,20 @@ func TestLegacyOnlyWhenAsked(t *testing.T) {
 	if err := crl.CheckSignature(x509.ECDSAWithSHA1, key.Public(), message, sig, crl.Legacy); err != nil {
 		t.Error(err)
 	}
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := crl.Parse(issue(t, small, x509.SHA256WithRSA, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.CheckSignature(small.Public(), crl.Modern); !errors.Is(err, crl.ErrAlgorithm) {
+		t.Errorf("RSA of 1024 bits: got %v, want ErrAlgorithm", err)
+	}
+	if err := l.CheckSignature(small.Public(), crl.Legacy); err != nil {
+		t.Error(err)
+	}
 }
 
 // Every change of one byte is either refused or breaks the signature.
@@ -286,6 +300,86 @@ func TestExtensions(t *testing.T) {
 		if _, err := crl.Parse(issue(t, ecKey(t), 0, nil, bad)); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: got %v, want Invalid", name, err)
 		}
+	}
+}
+
+// A list taken apart and put together with something wrong in it.
+func TestStrictDER(t *testing.T) {
+	der := issue(t, ecKey(t), x509.ECDSAWithSHA256, []x509.RevocationListEntry{{SerialNumber: big.NewInt(0x1234), RevocationTime: now}})
+	for name, change := range map[string]struct{ old, new string }{
+		"serial not minimal":   {"\x02\x02\x12\x34", "\x02\x02\x00\x34"},
+		"serial empty":         {"\x02\x02\x12\x34", "\x02\x00\x12\x34"},
+		"31 February":          {"260301120000Z", "260231120000Z"},
+		"25 hours":             {"260301120000Z", "260301250000Z"},
+		"no Z":                 {"260301120000Z", "260301120000A"},
+		"number not minimal":   {"\x04\x03\x02\x01\x07", "\x04\x03\x02\x02\x07"},
+		"length not minimal":   {"\x30\x13\x02\x02\x12\x34", "\x30\x81\x13\x02\x02\x34"},
+		"31 April":             {"260301120000Z", "260431120000Z"},
+		"length indefinite":    {"\x30\x13\x02\x02\x12\x34", "\x30\x80\x02\x02\x12\x34"},
+		"algorithms not alike": {"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02", "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"},
+		"version 3":            {"\x02\x01\x01\x30", "\x02\x01\x02\x30"},
+		"extensions but no v2": {"\x02\x01\x01\x30", "\x05\x01\x00\x30"},
+	} {
+		changed := bytes.Replace(der, []byte(change.old), []byte(change.new), 1)
+		if bytes.Equal(changed, der) {
+			t.Fatalf("%s: nothing to change", name)
+		}
+		if _, err := crl.Parse(changed); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: got %v, want Invalid", name, err)
+		}
+		if _, err := crl.Read(bytes.NewReader(changed), crl.Limits{}, func(crl.Entry) error { return nil }); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s, streamed: got %v, want Invalid", name, err)
+		}
+	}
+}
+
+// The same length written with a byte more, which is BER and not DER.
+func TestLengthNotMinimal(t *testing.T) {
+	der := issue(t, ecKey(t), x509.ECDSAWithSHA256, revoked(3))
+	long := append([]byte{der[0], der[1] + 1, 0}, der[2:]...)
+	if _, err := crl.Parse(long); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("got %v, want Invalid", err)
+	}
+}
+
+// A version 1 list, as an old CA makes it: no version, no extensions.
+func TestVersion1(t *testing.T) {
+	key := ecKey(t)
+	type entry struct {
+		Serial *big.Int
+		At     time.Time
+	}
+	alg := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}}
+	tbs := mustMarshal(t, struct {
+		Algorithm  pkix.AlgorithmIdentifier
+		Issuer     pkix.RDNSequence
+		ThisUpdate time.Time
+		Entries    []entry
+	}{alg, pkix.Name{CommonName: "Old"}.ToRDNSequence(), now, []entry{{big.NewInt(-5), now}}})
+	h := crypto.SHA256.New()
+	h.Write(tbs)
+	sig, err := ecdsa.SignASN1(rand.Reader, key, h.Sum(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := crl.Parse(mustMarshal(t, struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}{asn1.RawValue{FullBytes: tbs}, alg, asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Version != 1 || !l.NextUpdate.IsZero() || l.Entries != 1 || l.Number != nil {
+		t.Errorf("got %+v", l)
+	}
+	for e := range l.All() {
+		if !bytes.Equal(e.Serial, []byte{0xfb}) {
+			t.Errorf("serial %x", e.Serial)
+		}
+	}
+	if err := l.CheckSignature(key.Public(), crl.Modern); err != nil {
+		t.Error(err)
 	}
 }
 

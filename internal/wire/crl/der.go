@@ -100,7 +100,8 @@ func parseTime(der []byte) (time.Time, bool) {
 		}
 	}
 	t := time.Date(v[0], time.Month(v[1]), v[2], v[3], v[4], v[5], 0, time.UTC)
-	// Date carries overflow into the next field: whatever it changed was wrong.
-	return t, digits[len(digits)-1] == 'Z' && t.Month() == time.Month(v[1]) && t.Day() == v[2] &&
+	// Date carries overflow into the next field, days into the month: whatever
+	// it changed was wrong.
+	return t, digits[len(digits)-1] == 'Z' && t.Month() == time.Month(v[1]) &&
 		t.Hour() == v[3] && t.Minute() == v[4] && t.Second() == v[5]
 }

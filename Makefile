@@ -14,7 +14,7 @@ build: ## bridged and bridgectl, into bin/
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/bridged ./cmd/bridgectl
 
 demo: build ## a federation of two simulated organisations, and a tour through it
-	@PATH="$(CURDIR)/bin:$$PATH" bin/bridged demo
+	@bin/bridged demo
 
 test: lint ## everything: lint, then all tests with -race against the real peers
 	@scripts/peers

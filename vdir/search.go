@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"bridge.example/internal/fault"
 )
@@ -23,7 +24,8 @@ func (d *Directory) Search(ctx context.Context, q Query, yield func(Entry) error
 	if q.Scope > WholeSubtree {
 		return Outcome{}, fault.New(fault.Invalid, "search scope %d", q.Scope)
 	}
-	base, err := ParseDN(q.Base)
+	// dirmngr 2.2 sends the line end of its configuration file along.
+	base, err := ParseDN(strings.TrimRight(q.Base, "\r\n"))
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -27,6 +27,7 @@ func TestBasesAndScopes(t *testing.T) {
 	}{
 		{"person from the root", "", vdir.WholeSubtree, mail, aliceDN},
 		{"person from the suffix", "O=Bridge", vdir.WholeSubtree, mail, aliceDN},
+		{"person from the suffix and a line end, as dirmngr sends it", "o=bridge\n", vdir.WholeSubtree, mail, aliceDN},
 		{"person from the member", "o=alpha, o=bridge", vdir.WholeSubtree, mail, aliceDN},
 		{"person from ou=People", "ou=people,o=alpha,o=bridge", vdir.WholeSubtree, mail, aliceDN},
 		{"person just below ou=People", "ou=People,o=alpha,o=bridge", vdir.SingleLevel, mail, aliceDN},

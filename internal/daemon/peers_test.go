@@ -30,7 +30,7 @@ type tour struct {
 	files       string // what was fetched or made
 }
 
-// TestPeers needs slapd, ldapsearch, openssl and curl.
+// TestPeers needs slapd, ldapsearch, openssl, curl and gpgsm.
 func TestPeers(t *testing.T) {
 	if os.Getenv("BRIDGE_PEERS") != "1" {
 		t.Skip("BRIDGE_PEERS is not 1")
@@ -53,6 +53,7 @@ func TestPeers(t *testing.T) {
 	t.Run("list", p.testList)
 	t.Run("paths", p.testPaths)
 	t.Run("mail", p.testMail)
+	t.Run("gpgsm", p.testGpgsm)
 	t.Run("suspension", p.testSuspension)
 }
 

@@ -22,6 +22,9 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, fileFault(err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > limit {
+		return nil, fault.New(fault.Invalid, "%s is longer than %d bytes", path, limit)
+	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:

@@ -78,19 +78,23 @@ func (t *tool) root() *cobra.Command {
 	f := c.PersistentFlags()
 	f.StringVar(&t.credentials, "credentials", os.Getenv("BRIDGECTL_CREDENTIALS"), "`directory` with the officer's credentials [BRIDGECTL_CREDENTIALS]")
 	f.StringVar(&t.server, "server", os.Getenv("BRIDGECTL_SERVER"), "`host:port` of the daemon, instead of the one in the credentials [BRIDGECTL_SERVER]")
-	f.StringVar(&t.output, "output", "text", "`format` of the result: text or json")
+	f.StringVar(&t.output, "output", "text", "`format` of the result: text or json; pem for a path")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long one answer may take")
 	complete(c, "output", "text", "json")
-	c.PersistentPreRunE = func(*cobra.Command, []string) error { return t.checkFlags() }
-	c.AddCommand(t.authCommand(), t.listCommand(), t.memberCommand(), t.statusCommand(), t.versionCommand())
+	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return t.checkFlags(c) }
+	c.AddCommand(t.authCommand(), t.listCommand(), t.memberCommand(), t.pathCommand(), t.statusCommand(), t.versionCommand())
 	return c
 }
 
-func (t *tool) checkFlags() error {
-	if t.output != "text" && t.output != "json" {
+// alsoOutput annotates a command with a format that it has besides text and
+// JSON.
+const alsoOutput = "also-output"
+
+func (t *tool) checkFlags(c *cobra.Command) error {
+	if t.output != "text" && t.output != "json" && t.output != c.Annotations[alsoOutput] {
 		bad := t.output
 		t.output = "text"
-		return fault.New(fault.Invalid, "--output: %q is neither text nor json", bad)
+		return fault.New(fault.Invalid, "--output: %q is neither text nor json, nor a format this command has besides", bad)
 	}
 	if t.timeout <= 0 {
 		return fault.New(fault.Invalid, "--timeout: want more than zero, such as 10s")

@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	officers/late                  an expired certificate
 //	root.pem, issuing.der, two.pem certificates for applications
 //	lists/                         what writeLists makes
+//	paths/                         what writePaths makes
 //	$ADMIN                         the daemon's address
 //	$NOBODY, $DEAF, $PLAIN         where nobody listens, nobody answers, TLS is not spoken
 //	$REPOSITORY                    an HTTP server with /list, /huge, /broken
@@ -76,6 +77,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	write(t, filepath.Join(dir, "issuing.der"), newAuthority(t, "Alpha Issuing").cert.Raw)
 
 	writeLists(t, filepath.Join(dir, "lists"))
+	writePaths(t, filepath.Join(dir, "paths"))
 
 	nobody := listen(t, env.Defer)
 	nobody.Close()
@@ -144,7 +146,7 @@ func newAuthority(t *testing.T, name string) authority {
 	tmpl := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1),
 		NotBefore: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Now().AddDate(10, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	a := authority{tmpl, key}
 	der := a.sign(t, tmpl, key)

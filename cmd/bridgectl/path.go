@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bridge.example/internal/engine/pathval"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/wire/crl"
+)
+
+const pathHelp = `
+Nobody is asked: what counts is in the files. Each holds certificates or CRLs,
+one or several, as PEM or DER; certificates also as crossCertificatePair or
+p7c. Of a directory all files are read, but not those below it and those whose
+name begins with a dot. One that cannot be read or is something else is an
+error: exit 2.
+
+Revocation is checked with the CRLs given; where they do not tell, the answer is
+no. The answer no exits 7, with every reason and the rule behind it.
+
+Without --policy every policy is acceptable. With it the result names those of
+them under which the path is valid; to refuse a path without one, add
+--explicit-policy. --email asks for a certificate for that address, and for mail.
+
+Text: the policies under which the path is valid, its anchor, and the
+certificates from the one issued by the anchor to the leaf. --output pem: those
+certificates in that order, without the anchor, as "path validate" takes them.
+
+JSON: valid; if so, policies (2.5.29.32.0 is any), anchor and path, each
+certificate with subject, sha256, not_after, certificate (DER, base64); if not,
+problem and rejections [{reason, rule, message, path [{subject, sha256}], index
+(of the certificate at fault in path; below 0 is the anchor)}], of which omitted
+more are left out; work {signatures, steps, candidates, names}.`
+
+func (t *tool) pathCommand() *cobra.Command {
+	return t.noun("path", "Build and validate certification paths, offline", t.pathBuild(), t.pathValidate())
+}
+
+func (t *tool) pathBuild() *cobra.Command {
+	var q pathQuestion
+	var leaf string
+	c := &cobra.Command{
+		Use: "build --anchor FILE --leaf FILE", Short: "Find a valid path from an anchor to a certificate", Args: cobra.NoArgs,
+		Long: "Finds a valid path from an anchor to the leaf through the certificates given, as\n" +
+			"RFC 4158 describes, valid by RFC 5280 §6 and RFC 9618.\n" + pathHelp,
+		RunE: t.run(func(ctx context.Context, _ []string) error { return t.buildPath(ctx, q, leaf) }),
+	}
+	q.flags(c)
+	c.Flags().StringVar(&leaf, "leaf", "", "`file` with the certificate that the path leads to")
+	must(c.MarkFlagRequired("leaf"))
+	return c
+}
+
+func (t *tool) pathValidate() *cobra.Command {
+	var q pathQuestion
+	c := &cobra.Command{
+		Use: "validate CERTIFICATE... --anchor FILE", Short: "Check one path", Args: cobra.MinimumNArgs(1),
+		Long: "Checks the path of the certificates given, from the one issued by an anchor to\n" +
+			"the leaf, by RFC 5280 §6 and RFC 9618. --certs may add certificates of those who\n" +
+			"signed CRLs.\n" + pathHelp,
+		RunE: t.run(func(ctx context.Context, args []string) error { return t.validatePath(ctx, q, args) }),
+	}
+	q.flags(c)
+	return c
+}
+
+// pathQuestion is what the flags of both commands say.
+type pathQuestion struct {
+	anchors, certs, crls, policies       []string
+	explicit, inhibitMapping, inhibitAny bool
+	noRevocation, legacy                 bool
+	email, at                            string
+}
+
+func (q *pathQuestion) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVar(&q.anchors, "anchor", nil, "`file` with a certificate that is trusted; repeatable")
+	f.StringArrayVar(&q.certs, "certs", nil, "`file` or directory with further certificates, which nobody trusts; repeatable")
+	f.StringArrayVar(&q.crls, "crls", nil, "`file` or directory with CRLs; repeatable")
+	f.StringArrayVar(&q.policies, "policy", nil, "`OID` of a policy that is acceptable, in the domain of the anchor; repeatable")
+	f.BoolVar(&q.explicit, "explicit-policy", false, "demand an acceptable policy")
+	f.BoolVar(&q.inhibitMapping, "inhibit-mapping", false, "do not map policies")
+	f.BoolVar(&q.inhibitAny, "inhibit-any-policy", false, "let anyPolicy in certificates count for nothing")
+	f.BoolVar(&q.noRevocation, "no-revocation", false, "do not ask whether certificates are revoked")
+	f.BoolVar(&q.legacy, "legacy-algorithms", false, "accept SHA-1, DSA and RSA of 1024 bits too, which can be forged")
+	f.StringVar(&q.email, "email", "", "mail `address` that the leaf must be for")
+	f.StringVar(&q.at, "at", "", "`instant` to check for, such as 2026-01-02T03:04:05Z or 2026-01-02; now when absent")
+	must(c.MarkFlagRequired("anchor"))
+	c.MarkFlagsMutuallyExclusive("crls", "no-revocation")
+	c.Annotations = map[string]string{alsoOutput: "pem"}
+}
+
+func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string) error {
+	var m material
+	found, err := m.certificates("--leaf", leaf)
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fault.New(fault.Invalid, "--leaf: want exactly one certificate, %s holds %d", leaf, len(found))
+	}
+	pool, in, err := q.inputs(&m)
+	if err != nil {
+		return err
+	}
+	r, err := pathval.Build(ctx, found[0], pool, in)
+	return t.answerPath(r, q.hint(err))
+}
+
+func (t *tool) validatePath(ctx context.Context, q pathQuestion, files []string) error {
+	var m material
+	path, err := m.certificates("the path", files...)
+	if err != nil {
+		return err
+	}
+	_, in, err := q.inputs(&m)
+	if err != nil {
+		return err
+	}
+	r, err := pathval.Validate(ctx, path, in)
+	return t.answerPath(r, q.hint(err))
+}
+
+// inputs reads the files of q into m, and says what pathval is to be asked.
+func (q *pathQuestion) inputs(m *material) (*pathval.Pool, pathval.Inputs, error) {
+	in := pathval.Inputs{
+		ExplicitPolicy: q.explicit, InhibitPolicyMapping: q.inhibitMapping, InhibitAnyPolicy: q.inhibitAny,
+		Email: q.email,
+	}
+	if q.legacy {
+		in.Accept = crl.Legacy
+	}
+	if q.email != "" {
+		if local, host, ok := strings.Cut(q.email, "@"); !ok || local == "" || host == "" {
+			return nil, in, fault.New(fault.Invalid, "--email: %q is no mail address", q.email)
+		}
+		in.Purpose = pathval.EmailProtection()
+	}
+	for _, p := range q.policies {
+		id, err := x509.ParseOID(p)
+		if err != nil {
+			return nil, in, fault.New(fault.Invalid, "--policy: %q is no object identifier such as 1.3.6.1.4.1.32473.1.1", p)
+		}
+		in.Policies = append(in.Policies, id)
+	}
+	var err error
+	if in.At, err = parseInstant(q.at, time.Now()); err != nil {
+		return nil, in, err
+	}
+	if in.Anchors, err = m.certificates("--anchor", q.anchors...); err != nil {
+		return nil, in, err
+	}
+	if _, err := m.certificates("--certs", q.certs...); err != nil {
+		return nil, in, err
+	}
+	pool := pathval.NewPool(m.certs...)
+	if !q.noRevocation {
+		in.Revocation, err = q.revocation(m, pool)
+	}
+	return pool, in, err
+}
+
+func (q *pathQuestion) revocation(m *material, pool *pathval.Pool) (pathval.Revocation, error) {
+	lists, err := m.lists("--crls", q.crls...)
+	if err != nil {
+		return nil, err
+	}
+	known, err := pathval.NewCRLs(pool, lists...)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "--crls: %w", err)
+	}
+	return known, nil
+}
+
+// hint adds to a refusal what may be missing.
+func (q *pathQuestion) hint(err error) error {
+	if errors.Is(err, pathval.ErrStatusUnknown) && q.crls == nil {
+		return withHint(err, "give the CRLs with --crls, or leave revocation out with --no-revocation")
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bridge.example/internal/wire/certext"
+	"bridge.example/internal/wire/cms"
+)
+
+// writePaths writes a federation in the state of 2026:
+//
+//	anchor.pem, stranger.pem   two roots; anchor -> Bridge -> Alpha
+//	bridge.pem, alpha.der      the CA certificates between
+//	leaf.pem, revoked.pem      of Alpha, for anna@alpha.example, until 2027
+//	expired.pem                the same, until 2026-02-01
+//	path.pem                   bridge, alpha and leaf
+//	certs/                     a p7c with Bridge, a pair with Alpha, and dead ends
+//	crls/                      of all three CAs, PEM and DER, until 2027
+//	bad/                       files that are none of these, one each
+//	huge                       more than is read
+func writePaths(t *testing.T, dir string) {
+	for _, name := range []string{"certs", "crls", "bad", "empty"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(name string, b []byte) { write(t, filepath.Join(dir, name), b) }
+
+	anchor, stranger := newAuthority(t, "Anchor"), newAuthority(t, "Stranger")
+	bridge := anchor.certify(t, "Bridge", 2, newKey(t))
+	alpha := bridge.certify(t, "Alpha", 3, newKey(t))
+	deadEnd := stranger.certify(t, "Alpha", 4, alpha.key)
+	until := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	leaf := alpha.mail(t, 5, until)
+	put("anchor.pem", pemOf(anchor.cert.Raw))
+	put("stranger.pem", pemOf(stranger.cert.Raw))
+	put("bridge.pem", append([]byte("Bridge, by Anchor\n"), pemOf(bridge.cert.Raw)...))
+	put("alpha.der", alpha.cert.Raw)
+	put("leaf.pem", pemOf(leaf))
+	put("revoked.pem", pemOf(alpha.mail(t, 6, until)))
+	put("expired.pem", pemOf(alpha.mail(t, 7, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))))
+	path := append(append(pemOf(bridge.cert.Raw), pemOf(alpha.cert.Raw)...), pemOf(leaf)...)
+	put("path.pem", path)
+
+	bundle, err := cms.CertsOnly([]*x509.Certificate{bridge.cert, deadEnd.cert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("certs/bridge.p7c", bundle)
+	pair, err := certext.CertificatePair{IssuedToThisCA: alpha.cert.Raw, IssuedByThisCA: deadEnd.cert.Raw}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("certs/alpha.cp", pair)
+	put("certs/.hidden", []byte("not read"))
+	put("crls/anchor.crl", anchor.revoke(t))
+	put("crls/others.pem", append(pemCRL(bridge.revoke(t)), pemCRL(alpha.revoke(t, 6))...))
+
+	put("bad/garbage", []byte("garbage"))
+	put("bad/key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{0x30, 3, 2, 1, 0}}))
+	put("bad/damaged.pem", append([]byte("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"), path...))
+	put("bad/short.der", leaf[:len(leaf)-1])
+	put("bad/longer.der", append(leaf[:len(leaf):len(leaf)], 0))
+	put("huge", nil)
+	if err := os.Truncate(filepath.Join(dir, "huge"), maxMaterialBytes+1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// certify makes a CA below a, with one policy.
+func (a authority) certify(t *testing.T, name string, serial int64, key *ecdsa.PrivateKey) authority {
+	der := a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(serial), NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, Policies: testPolicies(t),
+	}, key)
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{cert, key}
+}
+
+// mail makes a certificate for Anna.
+func (a authority) mail(t *testing.T, serial int64, until time.Time) []byte {
+	return a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Anna"}, EmailAddresses: []string{"anna@alpha.example"}, SerialNumber: big.NewInt(serial),
+		NotBefore: a.cert.NotBefore, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, Policies: testPolicies(t),
+	}, newKey(t))
+}
+
+// revoke makes the CRL of 2026.
+func (a authority) revoke(t *testing.T, serials ...int64) []byte {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	tmpl := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: at, NextUpdate: at.AddDate(1, 0, 0)}
+	for _, s := range serials {
+		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: big.NewInt(s), RevocationTime: at, ReasonCode: 1})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, tmpl, a.cert, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func pemCRL(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
+}
+
+func testPolicies(t *testing.T) []x509.OID {
+	id, err := x509.ParseOID("1.3.6.1.4.1.32473.1.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []x509.OID{id}
+}

@@ -7,12 +7,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"bridge.example/internal/engine/pathval"
 	"bridge.example/internal/wire/certext"
 	"bridge.example/internal/wire/cms"
 )
@@ -23,6 +26,7 @@ import (
 //	bridge.pem, alpha.der      the CA certificates between
 //	leaf.pem, revoked.pem      of Alpha, for anna@alpha.example, until 2027
 //	expired.pem                the same, until 2026-02-01
+//	client.pem                 the same, for TLS clients
 //	path.pem                   bridge, alpha and leaf
 //	certs/                     a p7c with Bridge, a pair with Alpha, and dead ends
 //	crls/                      of all three CAs, PEM and DER, until 2027
@@ -51,6 +55,9 @@ func writePaths(t *testing.T, dir string) {
 	put("expired.pem", pemOf(alpha.mail(t, 7, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))))
 	path := append(append(pemOf(bridge.cert.Raw), pemOf(alpha.cert.Raw)...), pemOf(leaf)...)
 	put("path.pem", path)
+	client := mailTemplate(t, alpha, 8, until)
+	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	put("client.pem", pemOf(alpha.sign(t, client, newKey(t))))
 
 	bundle, err := cms.CertsOnly([]*x509.Certificate{bridge.cert, deadEnd.cert})
 	if err != nil {
@@ -100,11 +107,15 @@ func (a authority) certify(t *testing.T, name string, serial int64, key *ecdsa.P
 
 // mail makes a certificate for Anna.
 func (a authority) mail(t *testing.T, serial int64, until time.Time) []byte {
-	return a.sign(t, &x509.Certificate{
+	return a.sign(t, mailTemplate(t, a, serial, until), newKey(t))
+}
+
+func mailTemplate(t *testing.T, a authority, serial int64, until time.Time) *x509.Certificate {
+	return &x509.Certificate{
 		Subject: pkix.Name{CommonName: "Anna"}, EmailAddresses: []string{"anna@alpha.example"}, SerialNumber: big.NewInt(serial),
 		NotBefore: a.cert.NotBefore, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, Policies: testPolicies(t),
-	}, newKey(t))
+	}
 }
 
 // revoke makes the CRL of 2026.
@@ -132,4 +143,36 @@ func testPolicies(t *testing.T) []x509.OID {
 		t.Fatal(err)
 	}
 	return []x509.OID{id}
+}
+
+// TestMaterialIsBounded has one file that just fits, and what is too much.
+func TestMaterialIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	file, crowd := filepath.Join(dir, "file"), filepath.Join(dir, "crowd")
+	content := pemOf(newAuthority(t, "Root").cert.Raw)
+	write(t, file, content)
+	if err := os.Mkdir(crowd, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxMaterialFiles + 1 {
+		write(t, filepath.Join(crowd, fmt.Sprint(i)), nil)
+	}
+	for _, tt := range []struct {
+		name  string
+		m     material
+		paths []string
+		want  string
+	}{
+		{"bytes", material{bytes: maxMaterialBytes - int64(len(content))}, []string{file}, ""},
+		{"bytes of all files", material{bytes: maxMaterialBytes - int64(len(content))}, []string{file, file}, "longer than 0 bytes"},
+		{"files", material{files: maxMaterialFiles - 1}, []string{file}, ""},
+		{"files of all flags", material{files: maxMaterialFiles - 1}, []string{file, file}, "more than 10000 files"},
+		{"directory", material{}, []string{crowd}, "crowd holds more than 10000 files"},
+		{"certificates", material{certs: make([]*pathval.Certificate, maxMaterialItems)}, []string{file}, "more than 100000 certificates"},
+	} {
+		_, err := tt.m.certificates("--certs", tt.paths...)
+		if got := fmt.Sprint(err); !strings.Contains(got, tt.want) || (err == nil) != (tt.want == "") {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
 }

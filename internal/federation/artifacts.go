@@ -16,6 +16,7 @@ type Artifacts struct {
 	ListNumber     int64
 	ListIssuedAt   time.Time
 	ListNextUpdate time.Time
+	Listed         []membership.ID // members that this list trusts
 
 	CRL           []byte // DER
 	CRLNumber     int64

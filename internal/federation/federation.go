@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,9 +223,13 @@ func (f *Federation) publish(ctx context.Context, next *Artifacts) error {
 	list, der, listErr := f.Publisher.Publish(ctx, entries(next.Trusted))
 	if listErr == nil {
 		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = der, list.Number, list.IssuedAt, list.NextUpdate
+		for _, e := range list.Entries {
+			next.Listed = append(next.Listed, membership.ID(e.Member))
+		}
 	} else {
 		listErr = fmt.Errorf("publishing the list: %w", listErr)
 		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = old.List, old.ListNumber, old.ListIssuedAt, old.ListNextUpdate
+		next.Listed = old.Listed
 	}
 	return errors.Join(crlErr, listErr)
 }
@@ -274,11 +279,14 @@ func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, err
 	for _, r := range records {
 		c.Projection.CrossCertificates = append(c.Projection.CrossCertificates, crossCertificate(r))
 	}
-	for _, t := range f.Artifacts().Trusted {
+	a := f.Artifacts()
+	if slices.Contains(a.Listed, m.ID) {
+		c.Projection.Listed, c.Projection.ListNumber = true, a.ListNumber
+	}
+	for _, t := range a.Trusted {
 		if t.ID != m.ID {
 			continue
 		}
-		c.Projection.Listed, c.Projection.ListNumber = true, f.Artifacts().ListNumber
 		c.Projection.DirectoryDomains = t.MailDomains
 		for _, ca := range append(t.Anchors[:len(t.Anchors):len(t.Anchors)], t.Intermediates...) {
 			c.Projection.ResponderIssuers = append(c.Projection.ResponderIssuers, ca.Subject.String())

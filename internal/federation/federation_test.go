@@ -86,6 +86,24 @@ func TestExpiredAnchorLeaves(t *testing.T) {
 	}
 }
 
+// TestSuspendedButNotPublished: when no new list can be signed, the case says
+// that the old one still trusts the member.
+func TestSuspendedButNotPublished(t *testing.T) {
+	b := open(t, found(t), nil)
+	b.admit(t, b.application)
+	b.now = b.now.AddDate(1, 0, 1) // past the list signer's end
+	c, err := b.Decide(t.Context(), "alpha", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Projection.Listed || !strings.Contains(c.Pending, "publishing the list") || b.mounted(t, "alpha") {
+		t.Errorf("got %+v, pending %q, mounted %v; want everything but the list to follow, and that said", c.Projection, c.Pending, b.mounted(t, "alpha"))
+	}
+	if r := c.Projection.CrossCertificates; len(r) != 1 || r[0].RevokedAt.IsZero() {
+		t.Errorf("got cross-certificates %+v, want it revoked", r)
+	}
+}
+
 // TestRenewedCA: a member whose CA has a new certificate for the same key is
 // served, and costs the others nothing.
 func TestRenewedCA(t *testing.T) {

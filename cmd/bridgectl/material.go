@@ -89,12 +89,13 @@ func (m *material) expand(path string) ([]string, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	names, err := dir.Readdirnames(maxMaterialFiles + 1)
+	room := maxMaterialFiles - m.files
+	names, err := dir.Readdirnames(room + 1)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	if len(names) > maxMaterialFiles {
-		return nil, fmt.Errorf("%s holds more than %d files", path, maxMaterialFiles)
+	if len(names) > room {
+		return nil, fmt.Errorf("%s: more than %d files", path, maxMaterialFiles)
 	}
 	slices.Sort(names)
 	var files []string

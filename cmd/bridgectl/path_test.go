@@ -154,9 +154,8 @@ func TestMaterialIsBounded(t *testing.T) {
 	if err := os.Mkdir(crowd, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for i := range maxMaterialFiles + 1 {
-		write(t, filepath.Join(crowd, fmt.Sprint(i)), nil)
-	}
+	write(t, filepath.Join(crowd, "1"), content)
+	write(t, filepath.Join(crowd, "2"), content)
 	for _, tt := range []struct {
 		name  string
 		m     material
@@ -167,7 +166,8 @@ func TestMaterialIsBounded(t *testing.T) {
 		{"bytes of all files", material{bytes: maxMaterialBytes - int64(len(content))}, []string{file, file}, "longer than 0 bytes"},
 		{"files", material{files: maxMaterialFiles - 1}, []string{file}, ""},
 		{"files of all flags", material{files: maxMaterialFiles - 1}, []string{file, file}, "more than 10000 files"},
-		{"directory", material{}, []string{crowd}, "crowd holds more than 10000 files"},
+		{"directory", material{files: maxMaterialFiles - 2}, []string{crowd}, ""},
+		{"directory that is too much", material{files: maxMaterialFiles - 1}, []string{crowd}, "crowd: more than 10000 files"},
 		{"certificates", material{certs: make([]*pathval.Certificate, maxMaterialItems)}, []string{file}, "more than 100000 certificates"},
 	} {
 		_, err := tt.m.certificates("--certs", tt.paths...)

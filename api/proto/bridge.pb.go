@@ -1024,6 +1024,237 @@ func (x *GetListResponse) GetNextUpdate() *timestamppb.Timestamp {
 	return nil
 }
 
+type BuildPathRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// DER, as is the leaf.
+	Anchor []byte `protobuf:"bytes,1,opt,name=anchor,proto3" json:"anchor,omitempty"`
+	Leaf   []byte `protobuf:"bytes,2,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	// Dotted OIDs that are acceptable in the domain of the anchor, at most 100;
+	// none means any.
+	Policies         []string `protobuf:"bytes,3,rep,name=policies,proto3" json:"policies,omitempty"`
+	ExplicitPolicy   bool     `protobuf:"varint,4,opt,name=explicit_policy,json=explicitPolicy,proto3" json:"explicit_policy,omitempty"`
+	InhibitMapping   bool     `protobuf:"varint,5,opt,name=inhibit_mapping,json=inhibitMapping,proto3" json:"inhibit_mapping,omitempty"`
+	InhibitAnyPolicy bool     `protobuf:"varint,6,opt,name=inhibit_any_policy,json=inhibitAnyPolicy,proto3" json:"inhibit_any_policy,omitempty"`
+	// Mail address that the leaf must be for; empty means any purpose.
+	Email         string `protobuf:"bytes,7,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BuildPathRequest) Reset() {
+	*x = BuildPathRequest{}
+	mi := &file_bridge_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BuildPathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BuildPathRequest) ProtoMessage() {}
+
+func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
+func (*BuildPathRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BuildPathRequest) GetAnchor() []byte {
+	if x != nil {
+		return x.Anchor
+	}
+	return nil
+}
+
+func (x *BuildPathRequest) GetLeaf() []byte {
+	if x != nil {
+		return x.Leaf
+	}
+	return nil
+}
+
+func (x *BuildPathRequest) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *BuildPathRequest) GetExplicitPolicy() bool {
+	if x != nil {
+		return x.ExplicitPolicy
+	}
+	return false
+}
+
+func (x *BuildPathRequest) GetInhibitMapping() bool {
+	if x != nil {
+		return x.InhibitMapping
+	}
+	return false
+}
+
+func (x *BuildPathRequest) GetInhibitAnyPolicy() bool {
+	if x != nil {
+		return x.InhibitAnyPolicy
+	}
+	return false
+}
+
+func (x *BuildPathRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+type BuildPathResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// DER, from the certificate issued by the anchor to the leaf. Empty when there
+	// is no path.
+	Path [][]byte `protobuf:"bytes,1,rep,name=path,proto3" json:"path,omitempty"`
+	// Why there is none.
+	Problem    string       `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
+	Rejections []*Rejection `protobuf:"bytes,3,rep,name=rejections,proto3" json:"rejections,omitempty"`
+	// How many more rejections there were.
+	Omitted       int32 `protobuf:"varint,4,opt,name=omitted,proto3" json:"omitted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BuildPathResponse) Reset() {
+	*x = BuildPathResponse{}
+	mi := &file_bridge_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BuildPathResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BuildPathResponse) ProtoMessage() {}
+
+func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
+func (*BuildPathResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BuildPathResponse) GetPath() [][]byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *BuildPathResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *BuildPathResponse) GetRejections() []*Rejection {
+	if x != nil {
+		return x.Rejections
+	}
+	return nil
+}
+
+func (x *BuildPathResponse) GetOmitted() int32 {
+	if x != nil {
+		return x.Omitted
+	}
+	return 0
+}
+
+// Rejection is why one branch of the search led nowhere.
+type Rejection struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The passage of the standard behind it.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Certificate, reason and rule in one line.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejection) Reset() {
+	*x = Rejection{}
+	mi := &file_bridge_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejection) ProtoMessage() {}
+
+func (x *Rejection) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
+func (*Rejection) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Rejection) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Rejection) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Rejection) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Actor is who did something.
 type Actor struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1036,7 +1267,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1279,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1292,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{17}
+	return file_bridge_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Actor) GetPerson() string {
@@ -1094,7 +1325,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1337,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1350,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{18}
+	return file_bridge_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -1191,7 +1422,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1434,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1447,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -1320,7 +1551,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1563,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1576,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -1407,7 +1638,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1650,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1663,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Projection) GetListed() bool {
@@ -1486,7 +1717,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1729,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1742,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -1576,7 +1807,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1819,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1832,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Application) GetId() string {
@@ -1686,7 +1917,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1929,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1942,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Contact) GetName() string {
@@ -1754,7 +1985,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1997,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +2010,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Policy) GetMember() string {
@@ -1815,7 +2046,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +2058,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +2071,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Directory) GetUrl() string {
@@ -1898,7 +2129,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2141,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2154,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -2008,7 +2239,26 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04list\x18\x02 \x01(\fR\x04list\x127\n" +
 	"\tissued_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x12;\n" +
 	"\vnext_update\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"nextUpdate\"?\n" +
+	"nextUpdate\"\xf0\x01\n" +
+	"\x10BuildPathRequest\x12\x16\n" +
+	"\x06anchor\x18\x01 \x01(\fR\x06anchor\x12\x12\n" +
+	"\x04leaf\x18\x02 \x01(\fR\x04leaf\x12\x1a\n" +
+	"\bpolicies\x18\x03 \x03(\tR\bpolicies\x12'\n" +
+	"\x0fexplicit_policy\x18\x04 \x01(\bR\x0eexplicitPolicy\x12'\n" +
+	"\x0finhibit_mapping\x18\x05 \x01(\bR\x0einhibitMapping\x12,\n" +
+	"\x12inhibit_any_policy\x18\x06 \x01(\bR\x10inhibitAnyPolicy\x12\x14\n" +
+	"\x05email\x18\a \x01(\tR\x05email\"\x91\x01\n" +
+	"\x11BuildPathResponse\x12\x12\n" +
+	"\x04path\x18\x01 \x03(\fR\x04path\x12\x18\n" +
+	"\aproblem\x18\x02 \x01(\tR\aproblem\x124\n" +
+	"\n" +
+	"rejections\x18\x03 \x03(\v2\x14.bridge.v1.RejectionR\n" +
+	"rejections\x12\x18\n" +
+	"\aomitted\x18\x04 \x01(\x05R\aomitted\"Q\n" +
+	"\tRejection\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"?\n" +
 	"\x05Actor\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x1e\n" +
 	"\n" +
@@ -2104,7 +2354,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xdd\x04\n" +
+	"\fVERB_SUSPEND\x10\x022\xa5\x05\n" +
 	"\x06Bridge\x12=\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\x12F\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\x12L\n" +
@@ -2113,7 +2363,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\x12R\n" +
 	"\rApproveMember\x12\x1f.bridge.v1.ApproveMemberRequest\x1a .bridge.v1.ApproveMemberResponse\x12R\n" +
 	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12@\n" +
-	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
+	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\x12F\n" +
+	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
 var (
 	file_bridge_proto_rawDescOnce sync.Once
@@ -2128,7 +2379,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_bridge_proto_goTypes = []any{
 	(State)(0),                    // 0: bridge.v1.State
 	(Verb)(0),                     // 1: bridge.v1.Verb
@@ -2149,79 +2400,85 @@ var file_bridge_proto_goTypes = []any{
 	(*SuspendMemberResponse)(nil), // 16: bridge.v1.SuspendMemberResponse
 	(*GetListRequest)(nil),        // 17: bridge.v1.GetListRequest
 	(*GetListResponse)(nil),       // 18: bridge.v1.GetListResponse
-	(*Actor)(nil),                 // 19: bridge.v1.Actor
-	(*MemberSummary)(nil),         // 20: bridge.v1.MemberSummary
-	(*Member)(nil),                // 21: bridge.v1.Member
-	(*Decision)(nil),              // 22: bridge.v1.Decision
-	(*Projection)(nil),            // 23: bridge.v1.Projection
-	(*CrossCertificate)(nil),      // 24: bridge.v1.CrossCertificate
-	(*Application)(nil),           // 25: bridge.v1.Application
-	(*Contact)(nil),               // 26: bridge.v1.Contact
-	(*Policy)(nil),                // 27: bridge.v1.Policy
-	(*Directory)(nil),             // 28: bridge.v1.Directory
-	(*CA)(nil),                    // 29: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*BuildPathRequest)(nil),      // 19: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),     // 20: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),             // 21: bridge.v1.Rejection
+	(*Actor)(nil),                 // 22: bridge.v1.Actor
+	(*MemberSummary)(nil),         // 23: bridge.v1.MemberSummary
+	(*Member)(nil),                // 24: bridge.v1.Member
+	(*Decision)(nil),              // 25: bridge.v1.Decision
+	(*Projection)(nil),            // 26: bridge.v1.Projection
+	(*CrossCertificate)(nil),      // 27: bridge.v1.CrossCertificate
+	(*Application)(nil),           // 28: bridge.v1.Application
+	(*Contact)(nil),               // 29: bridge.v1.Contact
+	(*Policy)(nil),                // 30: bridge.v1.Policy
+	(*Directory)(nil),             // 31: bridge.v1.Directory
+	(*CA)(nil),                    // 32: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_bridge_proto_depIdxs = []int32{
-	19, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	30, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	30, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	30, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	30, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	22, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	33, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	33, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	33, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	33, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	6,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	30, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	33, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	0,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	25, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	21, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	21, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	20, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	21, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	21, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
-	30, // 14: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	30, // 15: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	0,  // 16: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	30, // 17: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	25, // 18: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	0,  // 19: bridge.v1.Member.state:type_name -> bridge.v1.State
-	30, // 20: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	19, // 21: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	30, // 22: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	22, // 23: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	22, // 24: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	23, // 25: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	1,  // 26: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	19, // 27: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	30, // 28: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	0,  // 29: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	24, // 30: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	30, // 31: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	30, // 32: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	26, // 33: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	27, // 34: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	28, // 35: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	29, // 36: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	29, // 37: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	2,  // 38: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	4,  // 39: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	7,  // 40: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	9,  // 41: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	11, // 42: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	13, // 43: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	15, // 44: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	17, // 45: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	3,  // 46: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	5,  // 47: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	8,  // 48: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	10, // 49: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	12, // 50: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	14, // 51: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	16, // 52: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	18, // 53: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	46, // [46:54] is the sub-list for method output_type
-	38, // [38:46] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	28, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	24, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	24, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	23, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	24, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	24, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	33, // 14: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	33, // 15: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	21, // 16: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	0,  // 17: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	33, // 18: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	28, // 19: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	0,  // 20: bridge.v1.Member.state:type_name -> bridge.v1.State
+	33, // 21: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	22, // 22: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	33, // 23: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	25, // 24: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	25, // 25: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	26, // 26: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	1,  // 27: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	22, // 28: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	33, // 29: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	0,  // 30: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	27, // 31: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	33, // 32: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	33, // 33: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	29, // 34: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	30, // 35: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	31, // 36: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	32, // 37: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	32, // 38: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	2,  // 39: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	4,  // 40: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	7,  // 41: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	9,  // 42: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	11, // 43: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	13, // 44: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	15, // 45: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	17, // 46: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	19, // 47: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	3,  // 48: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	5,  // 49: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	8,  // 50: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	10, // 51: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	12, // 52: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	14, // 53: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	16, // 54: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	18, // 55: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	20, // 56: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	48, // [48:57] is the sub-list for method output_type
+	39, // [39:48] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -2235,7 +2492,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	Bridge_ApproveMember_FullMethodName = "/bridge.v1.Bridge/ApproveMember"
 	Bridge_SuspendMember_FullMethodName = "/bridge.v1.Bridge/SuspendMember"
 	Bridge_GetList_FullMethodName       = "/bridge.v1.Bridge/GetList"
+	Bridge_BuildPath_FullMethodName     = "/bridge.v1.Bridge/BuildPath"
 )
 
 // BridgeClient is the client API for Bridge service.
@@ -61,6 +62,12 @@ type BridgeClient interface {
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error)
+	// BuildPath finds a path from a relying party's anchor to a certificate,
+	// through the bridge's and the members' certificates, valid now by RFC 5280
+	// §6 and RFC 9618. Of revocation it knows the bridge's CRL alone: what
+	// members issued is for the relying party to ask about. That there is no path
+	// is an answer, not an error.
+	BuildPath(ctx context.Context, in *BuildPathRequest, opts ...grpc.CallOption) (*BuildPathResponse, error)
 }
 
 type bridgeClient struct {
@@ -151,6 +158,16 @@ func (c *bridgeClient) GetList(ctx context.Context, in *GetListRequest, opts ...
 	return out, nil
 }
 
+func (c *bridgeClient) BuildPath(ctx context.Context, in *BuildPathRequest, opts ...grpc.CallOption) (*BuildPathResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BuildPathResponse)
+	err := c.cc.Invoke(ctx, Bridge_BuildPath_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BridgeServer is the server API for Bridge service.
 // All implementations must embed UnimplementedBridgeServer
 // for forward compatibility.
@@ -175,6 +192,12 @@ type BridgeServer interface {
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(context.Context, *GetListRequest) (*GetListResponse, error)
+	// BuildPath finds a path from a relying party's anchor to a certificate,
+	// through the bridge's and the members' certificates, valid now by RFC 5280
+	// §6 and RFC 9618. Of revocation it knows the bridge's CRL alone: what
+	// members issued is for the relying party to ask about. That there is no path
+	// is an answer, not an error.
+	BuildPath(context.Context, *BuildPathRequest) (*BuildPathResponse, error)
 	mustEmbedUnimplementedBridgeServer()
 }
 
@@ -208,6 +231,9 @@ func (UnimplementedBridgeServer) SuspendMember(context.Context, *SuspendMemberRe
 }
 func (UnimplementedBridgeServer) GetList(context.Context, *GetListRequest) (*GetListResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetList not implemented")
+}
+func (UnimplementedBridgeServer) BuildPath(context.Context, *BuildPathRequest) (*BuildPathResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BuildPath not implemented")
 }
 func (UnimplementedBridgeServer) mustEmbedUnimplementedBridgeServer() {}
 func (UnimplementedBridgeServer) testEmbeddedByValue()                {}
@@ -374,6 +400,24 @@ func _Bridge_GetList_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_BuildPath_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BuildPathRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).BuildPath(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_BuildPath_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).BuildPath(ctx, req.(*BuildPathRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Bridge_ServiceDesc is the grpc.ServiceDesc for Bridge service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -412,6 +456,10 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetList",
 			Handler:    _Bridge_GetList_Handler,
+		},
+		{
+			MethodName: "BuildPath",
+			Handler:    _Bridge_BuildPath_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

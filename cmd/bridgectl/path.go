@@ -45,13 +45,21 @@ func (t *tool) pathCommand() *cobra.Command {
 func (t *tool) pathBuild() *cobra.Command {
 	var q pathQuestion
 	var leaf string
+	var bridge bool
 	c := &cobra.Command{
 		Use: "build --anchor FILE --leaf FILE", Short: "Find a valid path from an anchor to a certificate", Args: cobra.NoArgs,
 		Long: "Finds a valid path from an anchor to the leaf through the certificates given, as\n" +
-			"RFC 4158 describes, valid by RFC 5280 §6 and RFC 9618.\n" + pathHelp,
-		RunE: t.run(func(ctx context.Context, _ []string) error { return t.buildPath(ctx, q, leaf) }),
+			"RFC 4158 describes, valid by RFC 5280 §6 and RFC 9618.\n\n" +
+			"With --bridge the daemon is asked, which knows its members' certificates and its\n" +
+			"own CRL; the path it names is validated here again. Whether what members issued\n" +
+			"is revoked is not asked then. Its rejections have no path and index.\n" + pathHelp,
+		RunE: t.run(func(ctx context.Context, _ []string) error { return t.buildPath(ctx, q, leaf, bridge) }),
 	}
 	q.flags(c)
+	c.Flags().BoolVar(&bridge, "bridge", false, "ask the bridge, for now and with what it knows")
+	for _, other := range []string{"certs", "crls", "no-revocation", "legacy-algorithms", "at"} {
+		c.MarkFlagsMutuallyExclusive("bridge", other)
+	}
 	c.Flags().StringVar(&leaf, "leaf", "", "`file` with the certificate that the path leads to")
 	must(c.MarkFlagRequired("leaf"))
 	return c
@@ -96,7 +104,7 @@ func (q *pathQuestion) flags(c *cobra.Command) {
 	c.Annotations = map[string]string{alsoOutput: "pem"}
 }
 
-func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string) error {
+func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string, bridge bool) error {
 	var m material
 	found, err := m.certificates("--leaf", leaf)
 	if err != nil {
@@ -108,6 +116,9 @@ func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string) error
 	pool, in, err := q.inputs(&m)
 	if err != nil {
 		return err
+	}
+	if bridge {
+		return t.askPath(ctx, found[0], in)
 	}
 	r, err := pathval.Build(ctx, found[0], pool, in)
 	return t.answerPath(r, q.hint(err))

@@ -30,8 +30,8 @@ type rejection struct {
 	Reason  string     `json:"reason"`
 	Rule    string     `json:"rule"`
 	Message string     `json:"message"`
-	Path    []pathStep `json:"path"`
-	Index   int        `json:"index"`
+	Path    []pathStep `json:"path,omitzero"`
+	Index   *int       `json:"index,omitempty"`
 }
 
 type pathStep struct {
@@ -78,21 +78,26 @@ func (t *tool) refusePath(err error) error {
 	} else {
 		return err
 	}
+	var why strings.Builder
+	if err := pathval.Explain(&why, nil, err); err != nil {
+		return err
+	}
+	return t.refuse(a, withHint(no{errors.New(why.String())}, hintOf(err)))
+}
+
+// refuse writes a, an answer no, as JSON if that is asked for, and returns why.
+func (t *tool) refuse(a pathAnswer, why error) error {
 	if t.output == "json" {
 		if err := t.emit(a, nil, nil); err != nil {
 			return err
 		}
 	}
-	var why strings.Builder
-	if err := pathval.Explain(&why, nil, err); err != nil {
-		return err
-	}
-	return withHint(no{errors.New(why.String())}, hintOf(err))
+	return why
 }
 
 func newRejection(r *pathval.Rejection) rejection {
 	return rejection{
-		Reason: r.Reason.String(), Rule: r.Reason.Rule(), Message: r.Error(), Index: r.Index,
+		Reason: r.Reason.String(), Rule: r.Reason.Rule(), Message: r.Error(), Index: &r.Index,
 		Path: each(r.Path, func(c *pathval.Certificate) pathStep {
 			return pathStep{c.Subject.String(), hex.EncodeToString(c.Fingerprint[:])}
 		}),

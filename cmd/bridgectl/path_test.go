@@ -26,6 +26,7 @@ import (
 //	bridge.pem, alpha.der      the CA certificates between
 //	leaf.pem, revoked.pem      of Alpha, for anna@alpha.example, until 2027
 //	expired.pem                the same, until 2026-02-01
+//	current.pem                the same, still valid
 //	client.pem                 the same, for TLS clients
 //	path.pem                   bridge, alpha and leaf
 //	certs/                     a p7c with Bridge, a pair with Alpha, and dead ends
@@ -55,6 +56,7 @@ func writePaths(t *testing.T, dir string) {
 	put("expired.pem", pemOf(alpha.mail(t, 7, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))))
 	path := append(append(pemOf(bridge.cert.Raw), pemOf(alpha.cert.Raw)...), pemOf(leaf)...)
 	put("path.pem", path)
+	put("current.pem", pemOf(alpha.mail(t, 9, alpha.cert.NotAfter)))
 	client := mailTemplate(t, alpha, 8, until)
 	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	put("client.pem", pemOf(alpha.sign(t, client, newKey(t))))
@@ -171,6 +173,38 @@ func TestMaterialIsBounded(t *testing.T) {
 		{"certificates", material{certs: make([]*pathval.Certificate, maxMaterialItems)}, []string{file}, "more than 100000 certificates"},
 	} {
 		_, err := tt.m.certificates("--certs", tt.paths...)
+		if got := fmt.Sprint(err); !strings.Contains(got, tt.want) || (err == nil) != (tt.want == "") {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestBridgeIsNotBelieved gives answers that a bridge could send and must not.
+func TestBridgeIsNotBelieved(t *testing.T) {
+	root := newAuthority(t, "Root")
+	until := root.cert.NotAfter
+	ca := root.certify(t, "CA", 2, newKey(t))
+	wanted, other := ca.mail(t, 3, until), ca.mail(t, 4, until)
+	parse := func(der []byte) *pathval.Certificate {
+		c, err := pathval.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	in := pathval.Inputs{Anchors: []*pathval.Certificate{parse(root.cert.Raw)}, At: time.Now()}
+	for _, tt := range []struct {
+		name string
+		path [][]byte
+		want string
+	}{
+		{"a path", [][]byte{ca.cert.Raw, wanted}, ""},
+		{"to another", [][]byte{ca.cert.Raw, other}, "another certificate"},
+		{"with a gap", [][]byte{wanted}, "no issuer leads to an anchor"},
+		{"of garbage", [][]byte{[]byte("garbage"), wanted}, "parsing certificate 1"},
+		{"from another anchor", [][]byte{newAuthority(t, "Root").certify(t, "CA", 2, ca.key).cert.Raw, wanted}, "signature does not verify"},
+	} {
+		_, err := checkPath(t.Context(), tt.path, parse(wanted), in)
 		if got := fmt.Sprint(err); !strings.Contains(got, tt.want) || (err == nil) != (tt.want == "") {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}

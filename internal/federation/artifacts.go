@@ -2,6 +2,7 @@ package federation
 
 import (
 	"crypto/x509"
+	"sync"
 	"time"
 
 	"bridge.example/membership"
@@ -25,6 +26,9 @@ type Artifacts struct {
 
 	// Trusted holds the members in force, ordered by id.
 	Trusted []Trusted
+
+	once  sync.Once // guards paths
+	paths paths
 }
 
 // Trusted is one member in force: its CA certificates, and the

@@ -40,6 +40,7 @@ var allowed = map[string]role{
 	proto.Bridge_ApproveMember_FullMethodName: officer,
 	proto.Bridge_SuspendMember_FullMethodName: officer,
 	proto.Bridge_GetList_FullMethodName:       officer,
+	proto.Bridge_BuildPath_FullMethodName:     officer,
 }
 
 // caller is who calls, proven by a certificate.

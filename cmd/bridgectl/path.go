@@ -49,10 +49,10 @@ func (t *tool) pathBuild() *cobra.Command {
 	c := &cobra.Command{
 		Use: "build --anchor FILE --leaf FILE", Short: "Find a valid path from an anchor to a certificate", Args: cobra.NoArgs,
 		Long: "Finds a valid path from an anchor to the leaf through the certificates given, as\n" +
-			"RFC 4158 describes, valid by RFC 5280 §6 and RFC 9618.\n\n" +
-			"With --bridge the daemon is asked, which knows its members' certificates and its\n" +
-			"own CRL; the path it names is validated here again. Whether what members issued\n" +
-			"is revoked is not asked then. Its rejections have no path and index.\n" + pathHelp,
+			"RFC 4158 describes, valid by RFC 5280 §6 and RFC 9618.\n" + pathHelp + "\n\n" +
+			"With --bridge the daemon is asked instead, which knows its members' certificates\n" +
+			"and its own CRL; the path it names is validated here again. Whether what members\n" +
+			"issued is revoked is not asked then. Its rejections have no path and index.",
 		RunE: t.run(func(ctx context.Context, _ []string) error { return t.buildPath(ctx, q, leaf, bridge) }),
 	}
 	q.flags(c)
@@ -88,7 +88,7 @@ type pathQuestion struct {
 
 func (q *pathQuestion) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&q.anchors, "anchor", nil, "`file` with a certificate that is trusted; repeatable")
+	f.StringArrayVar(&q.anchors, "anchor", nil, "`file` or directory with certificates that are trusted; repeatable")
 	f.StringArrayVar(&q.certs, "certs", nil, "`file` or directory with further certificates, which nobody trusts; repeatable")
 	f.StringArrayVar(&q.crls, "crls", nil, "`file` or directory with CRLs; repeatable")
 	f.StringArrayVar(&q.policies, "policy", nil, "`OID` of a policy that is acceptable, in the domain of the anchor; repeatable")

@@ -36,7 +36,8 @@ JSON: valid; if so, policies (2.5.29.32.0 is any), anchor and path, each
 certificate with subject, sha256, not_after, certificate (DER, base64); if not,
 problem and rejections [{reason, rule, message, path [{subject, sha256}], index
 (of the certificate at fault in path; below 0 is the anchor)}], of which omitted
-more are left out; work {signatures, steps, candidates, names}.`
+more are left out; work {signatures, steps, candidates, names,
+statuses}: what was spent.`
 
 func (t *tool) pathCommand() *cobra.Command {
 	return t.noun("path", "Build and validate certification paths, offline", t.pathBuild(), t.pathValidate())

@@ -44,6 +44,7 @@ type pathWork struct {
 	Steps      int `json:"steps"`
 	Candidates int `json:"candidates"`
 	Names      int `json:"names"`
+	Statuses   int `json:"statuses"`
 }
 
 // answerPath writes what pathval found: a path, or why there is none.
@@ -105,7 +106,7 @@ func newRejection(r *pathval.Rejection) rejection {
 }
 
 func newPathWork(w pathval.Work) *pathWork {
-	return &pathWork{w.Signatures, w.Steps, w.Candidates, w.Names}
+	return &pathWork{w.Signatures, w.Steps, w.Candidates, w.Names, w.Statuses}
 }
 
 // viewed describes a certificate that the standard library may refuse.

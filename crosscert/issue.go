@@ -32,6 +32,22 @@ func (a *Authority) Issue(ctx context.Context, r Request) (*x509.Certificate, er
 	return a.issue(ctx, r.Member, t, r.Subject.PublicKey)
 }
 
+// Draft returns the certificate that Issue would now make for r, linted, but
+// signed by a key that exists nowhere else, in place of the bridge CA's: no
+// verifier takes it for real. Serial and validity will be others. Nothing is
+// recorded. The error is Invalid, as for Issue.
+func (a *Authority) Draft(r Request) (*x509.Certificate, error) {
+	t, err := a.crossTemplate(r)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := a.draft(t, r.Subject.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	return draft, lintError(draft)
+}
+
 // IssueSigner certifies one of the bridge's own signers for a year, through the
 // same ledger, with an empty member. Errors as for Issue.
 func (a *Authority) IssueSigner(ctx context.Context, r SignerRequest) (*x509.Certificate, error) {

@@ -17,25 +17,30 @@ func (f *Federation) trusted(members []membership.Member) (out []Trusted) {
 		if m.State != membership.Active {
 			continue
 		}
-		anchors, intermediates := m.Certificates()
-		t := Trusted{ID: m.ID, Name: m.Name, MailDomains: m.MailDomains, Anchors: valid(anchors, now), Intermediates: valid(intermediates, now)}
-		if len(t.Anchors) == 0 {
-			continue
+		if t := trust(m, now); len(t.Anchors) > 0 {
+			out = append(out, t)
 		}
-		for _, p := range m.Application.Policies {
-			if oid, err := x509.ParseOID(p.Member); err == nil && !slices.ContainsFunc(t.Policies, oid.Equal) {
-				t.Policies = append(t.Policies, oid)
-			}
-		}
-		for _, der := range m.CrossCertificates {
-			// Parsed and checked when it was applied for.
-			if c, err := x509.ParseCertificate(der); err == nil && !now.After(c.NotAfter) {
-				t.CrossFrom = append(t.CrossFrom, c)
-			}
-		}
-		out = append(out, t)
 	}
 	return out
+}
+
+// trust is what of m's application is valid at an instant, whatever its state.
+// CrossTo is for others to fill in.
+func trust(m membership.Member, at time.Time) Trusted {
+	anchors, intermediates := m.Certificates()
+	t := Trusted{ID: m.ID, Name: m.Name, MailDomains: m.MailDomains, Anchors: valid(anchors, at), Intermediates: valid(intermediates, at)}
+	for _, p := range m.Application.Policies {
+		if oid, err := x509.ParseOID(p.Member); err == nil && !slices.ContainsFunc(t.Policies, oid.Equal) {
+			t.Policies = append(t.Policies, oid)
+		}
+	}
+	for _, der := range m.CrossCertificates {
+		// Parsed and checked when it was applied for.
+		if c, err := x509.ParseCertificate(der); err == nil && !at.After(c.NotAfter) {
+			t.CrossFrom = append(t.CrossFrom, c)
+		}
+	}
+	return t
 }
 
 func valid(cs []*x509.Certificate, at time.Time) (out []*x509.Certificate) {

@@ -30,6 +30,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Change is what becomes of a path.
+type Change int32
+
+const (
+	Change_CHANGE_UNSPECIFIED Change = 0
+	Change_CHANGE_OPENS       Change = 1
+	Change_CHANGE_CLOSES      Change = 2
+	Change_CHANGE_STAYS       Change = 3
+)
+
+// Enum value maps for Change.
+var (
+	Change_name = map[int32]string{
+		0: "CHANGE_UNSPECIFIED",
+		1: "CHANGE_OPENS",
+		2: "CHANGE_CLOSES",
+		3: "CHANGE_STAYS",
+	}
+	Change_value = map[string]int32{
+		"CHANGE_UNSPECIFIED": 0,
+		"CHANGE_OPENS":       1,
+		"CHANGE_CLOSES":      2,
+		"CHANGE_STAYS":       3,
+	}
+)
+
+func (x Change) Enum() *Change {
+	p := new(Change)
+	*p = x
+	return p
+}
+
+func (x Change) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Change) Descriptor() protoreflect.EnumDescriptor {
+	return file_bridge_proto_enumTypes[0].Descriptor()
+}
+
+func (Change) Type() protoreflect.EnumType {
+	return &file_bridge_proto_enumTypes[0]
+}
+
+func (x Change) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Change.Descriptor instead.
+func (Change) EnumDescriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{0}
+}
+
 // State is where a member stands.
 type State int32
 
@@ -70,11 +123,11 @@ func (x State) String() string {
 }
 
 func (State) Descriptor() protoreflect.EnumDescriptor {
-	return file_bridge_proto_enumTypes[0].Descriptor()
+	return file_bridge_proto_enumTypes[1].Descriptor()
 }
 
 func (State) Type() protoreflect.EnumType {
-	return &file_bridge_proto_enumTypes[0]
+	return &file_bridge_proto_enumTypes[1]
 }
 
 func (x State) Number() protoreflect.EnumNumber {
@@ -83,7 +136,7 @@ func (x State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use State.Descriptor instead.
 func (State) EnumDescriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{0}
+	return file_bridge_proto_rawDescGZIP(), []int{1}
 }
 
 // Verb is what an officer decided.
@@ -120,11 +173,11 @@ func (x Verb) String() string {
 }
 
 func (Verb) Descriptor() protoreflect.EnumDescriptor {
-	return file_bridge_proto_enumTypes[1].Descriptor()
+	return file_bridge_proto_enumTypes[2].Descriptor()
 }
 
 func (Verb) Type() protoreflect.EnumType {
-	return &file_bridge_proto_enumTypes[1]
+	return &file_bridge_proto_enumTypes[2]
 }
 
 func (x Verb) Number() protoreflect.EnumNumber {
@@ -133,7 +186,7 @@ func (x Verb) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verb.Descriptor instead.
 func (Verb) EnumDescriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{1}
+	return file_bridge_proto_rawDescGZIP(), []int{2}
 }
 
 type WhoAmIRequest struct {
@@ -919,6 +972,347 @@ func (x *SuspendMemberResponse) GetMember() *Member {
 	return nil
 }
 
+type PreviewMemberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewMemberRequest) Reset() {
+	*x = PreviewMemberRequest{}
+	mi := &file_bridge_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewMemberRequest) ProtoMessage() {}
+
+func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewMemberRequest.ProtoReflect.Descriptor instead.
+func (*PreviewMemberRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PreviewMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type PreviewMemberResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hash of the record that was looked at, lower-case hex.
+	RecordHash string `protobuf:"bytes,1,opt,name=record_hash,json=recordHash,proto3" json:"record_hash,omitempty"`
+	// Subject name of the bridge CA, RFC 4514.
+	Bridge string `protobuf:"bytes,2,opt,name=bridge,proto3" json:"bridge,omitempty"`
+	// Ids of the members in force before or after, and of the member, ordered.
+	Members []string `protobuf:"bytes,3,rep,name=members,proto3" json:"members,omitempty"`
+	// How many paths open, close and stay.
+	Opened int32 `protobuf:"varint,4,opt,name=opened,proto3" json:"opened,omitempty"`
+	Closed int32 `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`
+	Kept   int32 `protobuf:"varint,6,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Those that open, then those that close, then those that stay; the first
+	// thousand.
+	Paths []*PreviewPath `protobuf:"bytes,7,rep,name=paths,proto3" json:"paths,omitempty"`
+	// The first two hundred.
+	Overlaps []*Overlap `protobuf:"bytes,8,rep,name=overlaps,proto3" json:"overlaps,omitempty"`
+	// Pairs of members, in each direction, that were left out to bound the work;
+	// above 0 the counts are too low.
+	Cut           int32 `protobuf:"varint,9,opt,name=cut,proto3" json:"cut,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewMemberResponse) Reset() {
+	*x = PreviewMemberResponse{}
+	mi := &file_bridge_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewMemberResponse) ProtoMessage() {}
+
+func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewMemberResponse.ProtoReflect.Descriptor instead.
+func (*PreviewMemberResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PreviewMemberResponse) GetRecordHash() string {
+	if x != nil {
+		return x.RecordHash
+	}
+	return ""
+}
+
+func (x *PreviewMemberResponse) GetBridge() string {
+	if x != nil {
+		return x.Bridge
+	}
+	return ""
+}
+
+func (x *PreviewMemberResponse) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *PreviewMemberResponse) GetOpened() int32 {
+	if x != nil {
+		return x.Opened
+	}
+	return 0
+}
+
+func (x *PreviewMemberResponse) GetClosed() int32 {
+	if x != nil {
+		return x.Closed
+	}
+	return 0
+}
+
+func (x *PreviewMemberResponse) GetKept() int32 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *PreviewMemberResponse) GetPaths() []*PreviewPath {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *PreviewMemberResponse) GetOverlaps() []*Overlap {
+	if x != nil {
+		return x.Overlaps
+	}
+	return nil
+}
+
+func (x *PreviewMemberResponse) GetCut() int32 {
+	if x != nil {
+		return x.Cut
+	}
+	return 0
+}
+
+// PreviewPath is a path from an anchor of one member to the subscribers of a CA
+// of another.
+type PreviewPath struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Change Change                 `protobuf:"varint,1,opt,name=change,proto3,enum=bridge.v1.Change" json:"change,omitempty"`
+	// Ids of members.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Subject names, RFC 4514.
+	Anchor string `protobuf:"bytes,4,opt,name=anchor,proto3" json:"anchor,omitempty"`
+	Ca     string `protobuf:"bytes,5,opt,name=ca,proto3" json:"ca,omitempty"`
+	// Those of "from" under which it opens, closes or stays; dotted OIDs.
+	Policies []string `protobuf:"bytes,6,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Subject names of the CAs below the anchor, "ca" last.
+	Via []string `protobuf:"bytes,7,rep,name=via,proto3" json:"via,omitempty"`
+	// Whether the CA seems to be none of the member's own: another domain of
+	// trust, which the path would reach too.
+	Beyond        bool `protobuf:"varint,8,opt,name=beyond,proto3" json:"beyond,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewPath) Reset() {
+	*x = PreviewPath{}
+	mi := &file_bridge_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewPath) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewPath) ProtoMessage() {}
+
+func (x *PreviewPath) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewPath.ProtoReflect.Descriptor instead.
+func (*PreviewPath) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PreviewPath) GetChange() Change {
+	if x != nil {
+		return x.Change
+	}
+	return Change_CHANGE_UNSPECIFIED
+}
+
+func (x *PreviewPath) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *PreviewPath) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *PreviewPath) GetAnchor() string {
+	if x != nil {
+		return x.Anchor
+	}
+	return ""
+}
+
+func (x *PreviewPath) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
+func (x *PreviewPath) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *PreviewPath) GetVia() []string {
+	if x != nil {
+		return x.Via
+	}
+	return nil
+}
+
+func (x *PreviewPath) GetBeyond() bool {
+	if x != nil {
+		return x.Beyond
+	}
+	return false
+}
+
+// Overlap is a name of a member that is, or lies below or above, another's.
+type Overlap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "mail domain" or "CA name".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Id of the other member; empty for the bridge.
+	With string `protobuf:"bytes,3,opt,name=with,proto3" json:"with,omitempty"`
+	// The other's name.
+	Other         string `protobuf:"bytes,4,opt,name=other,proto3" json:"other,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Overlap) Reset() {
+	*x = Overlap{}
+	mi := &file_bridge_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Overlap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Overlap) ProtoMessage() {}
+
+func (x *Overlap) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Overlap.ProtoReflect.Descriptor instead.
+func (*Overlap) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Overlap) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Overlap) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Overlap) GetWith() string {
+	if x != nil {
+		return x.With
+	}
+	return ""
+}
+
+func (x *Overlap) GetOther() string {
+	if x != nil {
+		return x.Other
+	}
+	return ""
+}
+
 type GetListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -927,7 +1321,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1333,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1346,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{15}
+	return file_bridge_proto_rawDescGZIP(), []int{19}
 }
 
 type GetListResponse struct {
@@ -968,7 +1362,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1374,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1387,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{16}
+	return file_bridge_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -1043,7 +1437,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1449,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1462,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{17}
+	return file_bridge_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -1136,7 +1530,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1542,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1555,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{18}
+	return file_bridge_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -1206,7 +1600,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1612,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1625,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rejection) GetReason() string {
@@ -1267,7 +1661,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1673,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1686,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Actor) GetPerson() string {
@@ -1325,7 +1719,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1731,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1744,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -1422,7 +1816,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1828,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1841,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -1551,7 +1945,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1957,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1970,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -1638,7 +2032,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +2044,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +2057,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Projection) GetListed() bool {
@@ -1717,7 +2111,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +2123,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +2136,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -1807,7 +2201,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +2213,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +2226,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Application) GetId() string {
@@ -1917,7 +2311,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2323,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2336,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Contact) GetName() string {
@@ -1985,7 +2379,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2391,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2404,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Policy) GetMember() string {
@@ -2046,7 +2440,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2452,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2465,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Directory) GetUrl() string {
@@ -2129,7 +2523,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2141,7 +2535,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2154,7 +2548,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -2232,7 +2626,34 @@ const file_bridge_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"B\n" +
 	"\x15SuspendMemberResponse\x12)\n" +
-	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"\x10\n" +
+	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"&\n" +
+	"\x14PreviewMemberRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x9e\x02\n" +
+	"\x15PreviewMemberResponse\x12\x1f\n" +
+	"\vrecord_hash\x18\x01 \x01(\tR\n" +
+	"recordHash\x12\x16\n" +
+	"\x06bridge\x18\x02 \x01(\tR\x06bridge\x12\x18\n" +
+	"\amembers\x18\x03 \x03(\tR\amembers\x12\x16\n" +
+	"\x06opened\x18\x04 \x01(\x05R\x06opened\x12\x16\n" +
+	"\x06closed\x18\x05 \x01(\x05R\x06closed\x12\x12\n" +
+	"\x04kept\x18\x06 \x01(\x05R\x04kept\x12,\n" +
+	"\x05paths\x18\a \x03(\v2\x16.bridge.v1.PreviewPathR\x05paths\x12.\n" +
+	"\boverlaps\x18\b \x03(\v2\x12.bridge.v1.OverlapR\boverlaps\x12\x10\n" +
+	"\x03cut\x18\t \x01(\x05R\x03cut\"\xca\x01\n" +
+	"\vPreviewPath\x12)\n" +
+	"\x06change\x18\x01 \x01(\x0e2\x11.bridge.v1.ChangeR\x06change\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
+	"\x06anchor\x18\x04 \x01(\tR\x06anchor\x12\x0e\n" +
+	"\x02ca\x18\x05 \x01(\tR\x02ca\x12\x1a\n" +
+	"\bpolicies\x18\x06 \x03(\tR\bpolicies\x12\x10\n" +
+	"\x03via\x18\a \x03(\tR\x03via\x12\x16\n" +
+	"\x06beyond\x18\b \x01(\bR\x06beyond\"[\n" +
+	"\aOverlap\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04with\x18\x03 \x01(\tR\x04with\x12\x14\n" +
+	"\x05other\x18\x04 \x01(\tR\x05other\"\x10\n" +
 	"\x0eGetListRequest\"\xb3\x01\n" +
 	"\x0fGetListResponse\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x12\n" +
@@ -2345,7 +2766,12 @@ const file_bridge_proto_rawDesc = "" +
 	"\x02CA\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
 	"\x04ocsp\x18\x02 \x03(\tR\x04ocsp\x12\x10\n" +
-	"\x03crl\x18\x03 \x03(\tR\x03crl*X\n" +
+	"\x03crl\x18\x03 \x03(\tR\x03crl*W\n" +
+	"\x06Change\x12\x16\n" +
+	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCHANGE_OPENS\x10\x01\x12\x11\n" +
+	"\rCHANGE_CLOSES\x10\x02\x12\x10\n" +
+	"\fCHANGE_STAYS\x10\x03*X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_APPLIED\x10\x01\x12\x10\n" +
@@ -2354,7 +2780,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xa5\x05\n" +
+	"\fVERB_SUSPEND\x10\x022\xf9\x05\n" +
 	"\x06Bridge\x12=\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\x12F\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\x12L\n" +
@@ -2362,7 +2788,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\tGetMember\x12\x1b.bridge.v1.GetMemberRequest\x1a\x1c.bridge.v1.GetMemberResponse\x12L\n" +
 	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\x12R\n" +
 	"\rApproveMember\x12\x1f.bridge.v1.ApproveMemberRequest\x1a .bridge.v1.ApproveMemberResponse\x12R\n" +
-	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12@\n" +
+	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12R\n" +
+	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\x12@\n" +
 	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\x12F\n" +
 	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
@@ -2378,107 +2805,117 @@ func file_bridge_proto_rawDescGZIP() []byte {
 	return file_bridge_proto_rawDescData
 }
 
-var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_bridge_proto_goTypes = []any{
-	(State)(0),                    // 0: bridge.v1.State
-	(Verb)(0),                     // 1: bridge.v1.Verb
-	(*WhoAmIRequest)(nil),         // 2: bridge.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 3: bridge.v1.WhoAmIResponse
-	(*GetStatusRequest)(nil),      // 4: bridge.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 5: bridge.v1.GetStatusResponse
-	(*StateCount)(nil),            // 6: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),    // 7: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),   // 8: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),      // 9: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),     // 10: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),    // 11: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),   // 12: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),  // 13: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil), // 14: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),  // 15: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil), // 16: bridge.v1.SuspendMemberResponse
-	(*GetListRequest)(nil),        // 17: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),       // 18: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),      // 19: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),     // 20: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),             // 21: bridge.v1.Rejection
-	(*Actor)(nil),                 // 22: bridge.v1.Actor
-	(*MemberSummary)(nil),         // 23: bridge.v1.MemberSummary
-	(*Member)(nil),                // 24: bridge.v1.Member
-	(*Decision)(nil),              // 25: bridge.v1.Decision
-	(*Projection)(nil),            // 26: bridge.v1.Projection
-	(*CrossCertificate)(nil),      // 27: bridge.v1.CrossCertificate
-	(*Application)(nil),           // 28: bridge.v1.Application
-	(*Contact)(nil),               // 29: bridge.v1.Contact
-	(*Policy)(nil),                // 30: bridge.v1.Policy
-	(*Directory)(nil),             // 31: bridge.v1.Directory
-	(*CA)(nil),                    // 32: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(Change)(0),                   // 0: bridge.v1.Change
+	(State)(0),                    // 1: bridge.v1.State
+	(Verb)(0),                     // 2: bridge.v1.Verb
+	(*WhoAmIRequest)(nil),         // 3: bridge.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 4: bridge.v1.WhoAmIResponse
+	(*GetStatusRequest)(nil),      // 5: bridge.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),     // 6: bridge.v1.GetStatusResponse
+	(*StateCount)(nil),            // 7: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),    // 8: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),   // 9: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),      // 10: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),     // 11: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),    // 12: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),   // 13: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),  // 14: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil), // 15: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),  // 16: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil), // 17: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),  // 18: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil), // 19: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),           // 20: bridge.v1.PreviewPath
+	(*Overlap)(nil),               // 21: bridge.v1.Overlap
+	(*GetListRequest)(nil),        // 22: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),       // 23: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),      // 24: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),     // 25: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),             // 26: bridge.v1.Rejection
+	(*Actor)(nil),                 // 27: bridge.v1.Actor
+	(*MemberSummary)(nil),         // 28: bridge.v1.MemberSummary
+	(*Member)(nil),                // 29: bridge.v1.Member
+	(*Decision)(nil),              // 30: bridge.v1.Decision
+	(*Projection)(nil),            // 31: bridge.v1.Projection
+	(*CrossCertificate)(nil),      // 32: bridge.v1.CrossCertificate
+	(*Application)(nil),           // 33: bridge.v1.Application
+	(*Contact)(nil),               // 34: bridge.v1.Contact
+	(*Policy)(nil),                // 35: bridge.v1.Policy
+	(*Directory)(nil),             // 36: bridge.v1.Directory
+	(*CA)(nil),                    // 37: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
 }
 var file_bridge_proto_depIdxs = []int32{
-	22, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	33, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	33, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	33, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	33, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
-	6,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	33, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
-	0,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	28, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	24, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	24, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	23, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	24, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	24, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
-	33, // 14: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	33, // 15: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	21, // 16: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	0,  // 17: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	33, // 18: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	28, // 19: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	0,  // 20: bridge.v1.Member.state:type_name -> bridge.v1.State
-	33, // 21: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	22, // 22: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	33, // 23: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	25, // 24: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	25, // 25: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	26, // 26: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	1,  // 27: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	22, // 28: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	33, // 29: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	0,  // 30: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	27, // 31: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	33, // 32: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	33, // 33: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	29, // 34: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	30, // 35: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	31, // 36: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	32, // 37: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	32, // 38: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	2,  // 39: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	4,  // 40: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	7,  // 41: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	9,  // 42: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	11, // 43: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	13, // 44: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	15, // 45: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	17, // 46: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	19, // 47: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	3,  // 48: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	5,  // 49: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	8,  // 50: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	10, // 51: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	12, // 52: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	14, // 53: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	16, // 54: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	18, // 55: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	20, // 56: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	48, // [48:57] is the sub-list for method output_type
-	39, // [39:48] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	27, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	38, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	38, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	38, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	38, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	7,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
+	38, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
+	33, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	29, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	29, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	28, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	29, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	29, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	20, // 14: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
+	21, // 15: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
+	0,  // 16: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
+	38, // 17: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	38, // 18: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	26, // 19: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	1,  // 20: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	38, // 21: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	33, // 22: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	1,  // 23: bridge.v1.Member.state:type_name -> bridge.v1.State
+	38, // 24: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	27, // 25: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	38, // 26: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	30, // 27: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	30, // 28: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	31, // 29: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	2,  // 30: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	27, // 31: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	38, // 32: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 33: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	32, // 34: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	38, // 35: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	38, // 36: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	34, // 37: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	35, // 38: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	36, // 39: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	37, // 40: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	37, // 41: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	3,  // 42: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	5,  // 43: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	8,  // 44: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	10, // 45: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	12, // 46: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	14, // 47: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	16, // 48: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	18, // 49: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	22, // 50: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	24, // 51: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	4,  // 52: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	6,  // 53: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	9,  // 54: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	11, // 55: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	13, // 56: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	15, // 57: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	17, // 58: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	19, // 59: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	23, // 60: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	25, // 61: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	52, // [52:62] is the sub-list for method output_type
+	42, // [42:52] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -2491,8 +2928,8 @@ func file_bridge_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   31,
+			NumEnums:      3,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,7 @@ const (
 	Bridge_ListMembers_FullMethodName   = "/bridge.v1.Bridge/ListMembers"
 	Bridge_ApproveMember_FullMethodName = "/bridge.v1.Bridge/ApproveMember"
 	Bridge_SuspendMember_FullMethodName = "/bridge.v1.Bridge/SuspendMember"
+	Bridge_PreviewMember_FullMethodName = "/bridge.v1.Bridge/PreviewMember"
 	Bridge_GetList_FullMethodName       = "/bridge.v1.Bridge/GetList"
 	Bridge_BuildPath_FullMethodName     = "/bridge.v1.Bridge/BuildPath"
 )
@@ -59,6 +60,10 @@ type BridgeClient interface {
 	ApproveMember(ctx context.Context, in *ApproveMemberRequest, opts ...grpc.CallOption) (*ApproveMemberResponse, error)
 	// SuspendMember stops a member at once.
 	SuspendMember(ctx context.Context, in *SuspendMemberRequest, opts ...grpc.CallOption) (*SuspendMemberResponse, error)
+	// PreviewMember computes what admitting a member, as its record stands now,
+	// would change between the members in force. Nothing is recorded.
+	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
+	PreviewMember(ctx context.Context, in *PreviewMemberRequest, opts ...grpc.CallOption) (*PreviewMemberResponse, error)
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error)
@@ -148,6 +153,16 @@ func (c *bridgeClient) SuspendMember(ctx context.Context, in *SuspendMemberReque
 	return out, nil
 }
 
+func (c *bridgeClient) PreviewMember(ctx context.Context, in *PreviewMemberRequest, opts ...grpc.CallOption) (*PreviewMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewMemberResponse)
+	err := c.cc.Invoke(ctx, Bridge_PreviewMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *bridgeClient) GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetListResponse)
@@ -189,6 +204,10 @@ type BridgeServer interface {
 	ApproveMember(context.Context, *ApproveMemberRequest) (*ApproveMemberResponse, error)
 	// SuspendMember stops a member at once.
 	SuspendMember(context.Context, *SuspendMemberRequest) (*SuspendMemberResponse, error)
+	// PreviewMember computes what admitting a member, as its record stands now,
+	// would change between the members in force. Nothing is recorded.
+	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
+	PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error)
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(context.Context, *GetListRequest) (*GetListResponse, error)
@@ -228,6 +247,9 @@ func (UnimplementedBridgeServer) ApproveMember(context.Context, *ApproveMemberRe
 }
 func (UnimplementedBridgeServer) SuspendMember(context.Context, *SuspendMemberRequest) (*SuspendMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SuspendMember not implemented")
+}
+func (UnimplementedBridgeServer) PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewMember not implemented")
 }
 func (UnimplementedBridgeServer) GetList(context.Context, *GetListRequest) (*GetListResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetList not implemented")
@@ -382,6 +404,24 @@ func _Bridge_SuspendMember_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_PreviewMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).PreviewMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_PreviewMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).PreviewMember(ctx, req.(*PreviewMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Bridge_GetList_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetListRequest)
 	if err := dec(in); err != nil {
@@ -452,6 +492,10 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SuspendMember",
 			Handler:    _Bridge_SuspendMember_Handler,
+		},
+		{
+			MethodName: "PreviewMember",
+			Handler:    _Bridge_PreviewMember_Handler,
 		},
 		{
 			MethodName: "GetList",

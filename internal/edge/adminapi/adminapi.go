@@ -27,6 +27,7 @@ type Federation interface {
 	Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error)
 	Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error)
 	Case(ctx context.Context, id membership.ID) (federation.Case, error)
+	Preview(ctx context.Context, id membership.ID) (federation.Preview, error)
 	// Members returns all members, ordered by id.
 	Members(ctx context.Context) ([]membership.Member, error)
 	Status(ctx context.Context) (federation.Status, error)

@@ -164,6 +164,34 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+func TestPreview(t *testing.T) {
+	client := start(t, newFake(t), quiet).as(t, "anna")
+	for id, want := range map[string]codes.Code{"Not an id": codes.InvalidArgument, "nobody": codes.NotFound} {
+		if _, err := client.PreviewMember(t.Context(), &proto.PreviewMemberRequest{Id: id}); status.Code(err) != want {
+			t.Errorf("%q: got %v, want %s", id, err, want)
+		}
+	}
+	applied, err := client.ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: application(t, "alpha")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.PreviewMember(t.Context(), &proto.PreviewMemberRequest{Id: "alpha"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &proto.PreviewMemberResponse{
+		RecordHash: applied.Member.RecordHash, Bridge: "CN=Bridge", Members: []string{"alpha", "beta"}, Opened: 1, Closed: 2, Kept: 3, Cut: 4,
+		Paths: []*proto.PreviewPath{{
+			Change: proto.Change_CHANGE_OPENS, From: "alpha", To: "beta", Anchor: "CN=A", Ca: "CN=B", Policies: []string{"2.999.1"},
+			Via: []string{"CN=Bridge", "CN=B"}, Beyond: true,
+		}, {Change: proto.Change_CHANGE_CLOSES}, {Change: proto.Change_CHANGE_STAYS}},
+		Overlaps: []*proto.Overlap{{Kind: "mail domain", Name: "a.example", With: "beta", Other: "example"}},
+	}
+	if d := cmp.Diff(want, got, protocmp.Transform()); d != "" {
+		t.Errorf("the preview differs (-want +got):\n%s", d)
+	}
+}
+
 // TestEveryRPCIsAllowed fails when an RPC is added without saying who may call it.
 func TestEveryRPCIsAllowed(t *testing.T) {
 	i := start(t, newFake(t), quiet)

@@ -39,6 +39,7 @@ var allowed = map[string]role{
 	proto.Bridge_ListMembers_FullMethodName:   officer,
 	proto.Bridge_ApproveMember_FullMethodName: officer,
 	proto.Bridge_SuspendMember_FullMethodName: officer,
+	proto.Bridge_PreviewMember_FullMethodName: officer,
 	proto.Bridge_GetList_FullMethodName:       officer,
 	proto.Bridge_BuildPath_FullMethodName:     officer,
 }

@@ -112,6 +112,24 @@ func (f *fake) Case(ctx context.Context, id membership.ID) (federation.Case, err
 	return caseOf(f.Register.Member(ctx, id))
 }
 
+func (f *fake) Preview(ctx context.Context, id membership.ID) (federation.Preview, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return federation.Preview{}, err
+	}
+	policy, err := x509.ParseOID("2.999.1")
+	if err != nil {
+		return federation.Preview{}, err
+	}
+	return federation.Preview{
+		RecordHash: m.RecordHash(), Bridge: "CN=Bridge", Members: []membership.ID{"alpha", "beta"}, Opened: 1, Closed: 2, Kept: 3, Cut: 4,
+		Paths: []federation.PreviewPath{{
+			Change: federation.Opens, From: "alpha", To: "beta", Anchor: "CN=A", CA: "CN=B", Policies: []x509.OID{policy}, Via: []string{"CN=Bridge", "CN=B"}, Beyond: true,
+		}, {Change: federation.Closes}, {Change: federation.Stays}},
+		Overlaps: []federation.Overlap{{Kind: federation.MailDomain, Name: "a.example", With: "beta", Other: "example"}},
+	}, nil
+}
+
 func (f *fake) Status(context.Context) (federation.Status, error) {
 	if f.panics {
 		panic("the password is hunter2")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"strings"
 	"time"
@@ -41,6 +42,33 @@ func (f fakeFederation) Decide(ctx context.Context, id membership.ID, d membersh
 
 func (f fakeFederation) Case(ctx context.Context, id membership.ID) (federation.Case, error) {
 	return caseOf(f.Register.Member(ctx, id))
+}
+
+// Preview has names that neither a terminal nor XML must see as they are.
+func (f fakeFederation) Preview(ctx context.Context, id membership.ID) (federation.Preview, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return federation.Preview{}, err
+	}
+	level, err := x509.ParseOID("1.2.3")
+	if err != nil {
+		return federation.Preview{}, err
+	}
+	path := func(c federation.Change, from, to membership.ID, ca string, beyond bool) federation.PreviewPath {
+		return federation.PreviewPath{
+			Change: c, From: from, To: to, Anchor: "CN=" + string(from), CA: ca, Policies: []x509.OID{level},
+			Via: []string{"CN=Bridge <&>", ca}, Beyond: beyond,
+		}
+	}
+	return federation.Preview{
+		RecordHash: m.RecordHash(), Bridge: "CN=Bridge <&>", Members: []membership.ID{id, "beta", "gamma"}, Opened: 3, Closed: 1, Kept: 1, Cut: 2,
+		Paths: []federation.PreviewPath{
+			path(federation.Opens, id, "beta", "CN=Beta \"]]><script>\x1b[2J", false), path(federation.Opens, "beta", id, "CN=Issuing", false),
+			path(federation.Opens, "beta", id, "CN=Other Bridge", true),
+			path(federation.Closes, "gamma", id, "CN=Old", false), path(federation.Stays, "beta", "gamma", "CN=Gamma", false),
+		},
+		Overlaps: []federation.Overlap{{Kind: federation.MailDomain, Name: "mail.beta.example", With: "beta", Other: "beta.example"}, {Kind: federation.CAName, Name: "CN=BRIDGE", Other: "CN=Bridge"}},
+	}, nil
 }
 
 func caseOf(m membership.Member, err error) (federation.Case, error) {

@@ -133,7 +133,8 @@ func (t *tool) memberApprove() *cobra.Command {
 suspension. Different officers must approve the same record before it takes
 effect.
 
-On a terminal the record is shown and confirmed first. Without one, or with
+On a terminal the record is shown, with the summary line of "bridgectl crosscert
+preview", and confirmed first. Without one, or with
 --yes, nothing is asked; --record-hash then ensures that the record is the one
 that was looked at.
 
@@ -175,7 +176,11 @@ func (t *tool) approve(ctx context.Context, id string, o approval) error {
 				return err
 			}
 		}
-		if t.inTerminal && !o.yes {
+		asks := t.inTerminal && !o.yes
+		if t.errTerminal || asks {
+			t.previewLine(ctx, client, id, hash)
+		}
+		if asks {
 			if err := t.confirm("Approve this record?"); err != nil {
 				return err
 			}

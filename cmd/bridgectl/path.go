@@ -102,7 +102,7 @@ func (q *pathQuestion) flags(c *cobra.Command) {
 	f.StringVar(&q.at, "at", "", "`instant` to check for, such as 2026-01-02T03:04:05Z or 2026-01-02; now when absent")
 	must(c.MarkFlagRequired("anchor"))
 	c.MarkFlagsMutuallyExclusive("crls", "no-revocation")
-	c.Annotations = map[string]string{alsoOutput: "pem"}
+	c.Annotations = map[string]string{moreOutputs: "pem"}
 }
 
 func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string, bridge bool) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,23 +80,24 @@ func (t *tool) root() *cobra.Command {
 	f := c.PersistentFlags()
 	f.StringVar(&t.credentials, "credentials", os.Getenv("BRIDGECTL_CREDENTIALS"), "`directory` with the officer's credentials [BRIDGECTL_CREDENTIALS]")
 	f.StringVar(&t.server, "server", os.Getenv("BRIDGECTL_SERVER"), "`host:port` of the daemon, instead of the one in the credentials [BRIDGECTL_SERVER]")
-	f.StringVar(&t.output, "output", "text", "`format` of the result: text or json; pem for a path")
+	f.StringVar(&t.output, "output", "text", "`format` of the result: text or json, and what a command's help names besides")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long one answer may take")
 	complete(c, "output", "text", "json")
 	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return t.checkFlags(c) }
-	c.AddCommand(t.authCommand(), t.listCommand(), t.memberCommand(), t.pathCommand(), t.statusCommand(), t.versionCommand())
+	c.AddCommand(t.authCommand(), t.crosscertCommand(), t.listCommand(), t.memberCommand(), t.pathCommand(), t.statusCommand(), t.versionCommand())
 	return c
 }
 
-// alsoOutput annotates a command with a format that it has besides text and
-// JSON.
-const alsoOutput = "also-output"
+// moreOutputs is the annotation of a command that has more values of --output
+// than all have: their names, separated by spaces.
+const moreOutputs = "outputs"
 
 func (t *tool) checkFlags(c *cobra.Command) error {
-	if t.output != "text" && t.output != "json" && t.output != c.Annotations[alsoOutput] {
+	outputs := append([]string{"text", "json"}, strings.Fields(c.Annotations[moreOutputs])...)
+	if !slices.Contains(outputs, t.output) {
 		bad := t.output
 		t.output = "text"
-		return fault.New(fault.Invalid, "--output: %q is neither text nor json, nor a format this command has besides", bad)
+		return fault.New(fault.Invalid, "--output: %q is not one of %s", bad, strings.Join(outputs, ", "))
 	}
 	if t.timeout <= 0 {
 		return fault.New(fault.Invalid, "--timeout: want more than zero, such as 10s")

@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"encoding/xml"
 	"errors"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -18,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +49,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
 		Setup: func(env *testscript.Env) error { return setUp(t, env) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "wellformed": wellFormed},
 	})
 }
 
@@ -64,6 +67,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("%s exits %d, want %s", args[1], got, args[0])
+	}
+}
+
+// wellFormed wants a file to be one XML document: wellformed FILE.
+func wellFormed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: wellformed FILE")
+	}
+	d := xml.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	for elements := 0; ; {
+		token, err := d.Token()
+		if err == io.EOF && elements > 0 {
+			return
+		}
+		ts.Check(err)
+		if _, ok := token.(xml.StartElement); ok {
+			elements++
+		}
 	}
 }
 

@@ -1033,9 +1033,12 @@ type PreviewMemberResponse struct {
 	Paths []*PreviewPath `protobuf:"bytes,7,rep,name=paths,proto3" json:"paths,omitempty"`
 	// The first two hundred.
 	Overlaps []*Overlap `protobuf:"bytes,8,rep,name=overlaps,proto3" json:"overlaps,omitempty"`
-	// Pairs of members, in each direction, that were left out to bound the work;
-	// above 0 the counts are too low.
-	Cut           int32 `protobuf:"varint,9,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Pairs with the member, in each direction, that were left out to bound the
+	// work; above 0 the counts are too low.
+	Cut int32 `protobuf:"varint,9,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Pairs of two others that were left out; only a path through the member
+	// could change there.
+	CutOthers     int32 `protobuf:"varint,10,opt,name=cut_others,json=cutOthers,proto3" json:"cut_others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1129,6 +1132,13 @@ func (x *PreviewMemberResponse) GetOverlaps() []*Overlap {
 func (x *PreviewMemberResponse) GetCut() int32 {
 	if x != nil {
 		return x.Cut
+	}
+	return 0
+}
+
+func (x *PreviewMemberResponse) GetCutOthers() int32 {
+	if x != nil {
+		return x.CutOthers
 	}
 	return 0
 }
@@ -2628,7 +2638,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x15SuspendMemberResponse\x12)\n" +
 	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"&\n" +
 	"\x14PreviewMemberRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x9e\x02\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xbd\x02\n" +
 	"\x15PreviewMemberResponse\x12\x1f\n" +
 	"\vrecord_hash\x18\x01 \x01(\tR\n" +
 	"recordHash\x12\x16\n" +
@@ -2639,7 +2649,10 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04kept\x18\x06 \x01(\x05R\x04kept\x12,\n" +
 	"\x05paths\x18\a \x03(\v2\x16.bridge.v1.PreviewPathR\x05paths\x12.\n" +
 	"\boverlaps\x18\b \x03(\v2\x12.bridge.v1.OverlapR\boverlaps\x12\x10\n" +
-	"\x03cut\x18\t \x01(\x05R\x03cut\"\xca\x01\n" +
+	"\x03cut\x18\t \x01(\x05R\x03cut\x12\x1d\n" +
+	"\n" +
+	"cut_others\x18\n" +
+	" \x01(\x05R\tcutOthers\"\xca\x01\n" +
 	"\vPreviewPath\x12)\n" +
 	"\x06change\x18\x01 \x01(\x0e2\x11.bridge.v1.ChangeR\x06change\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +

@@ -61,7 +61,7 @@ func (f fakeFederation) Preview(ctx context.Context, id membership.ID) (federati
 		}
 	}
 	return federation.Preview{
-		RecordHash: m.RecordHash(), Bridge: "CN=Bridge <&>", Members: []membership.ID{id, "beta", "gamma"}, Opened: 3, Closed: 1, Kept: 1, Cut: 2,
+		RecordHash: m.RecordHash(), Bridge: "CN=Bridge <&>", Members: []membership.ID{id, "beta", "gamma"}, Opened: 3, Closed: 1, Kept: 1, Cut: 2, CutOthers: 1,
 		Paths: []federation.PreviewPath{
 			path(federation.Opens, id, "beta", "CN=Beta \"]]><script>\x1b[2J", false), path(federation.Opens, "beta", id, "CN=Issuing", false),
 			path(federation.Opens, "beta", id, "CN=Other Bridge", true),

@@ -35,8 +35,9 @@ paths that open as thick lines, those that close as dashed ones.
 JSON: member, record_hash, bridge, members (ids), opened, closed, kept (counts),
 paths [{change (opens, closes, stays), from, to, anchor, ca, policies, via,
 beyond}] (the first thousand), overlaps [{kind (mail domain, CA name), name, with
-(empty: the bridge), other}], cut (pairs of members left out to bound the work;
-above 0 the counts are too low), summary.`,
+(empty: the bridge), other}], cut (pairs with MEMBER left out to bound the
+work; above 0 the counts are too low), cut_others (pairs of two others left
+out), summary.`,
 		RunE: t.run(func(ctx context.Context, args []string) error { return t.preview(ctx, args[0]) }),
 	}
 }
@@ -53,6 +54,7 @@ type preview struct {
 	Paths      []previewPath `json:"paths"`
 	Overlaps   []overlap     `json:"overlaps"`
 	Cut        int           `json:"cut"`
+	CutOthers  int           `json:"cut_others"`
 	Summary    string        `json:"summary"`
 }
 
@@ -77,7 +79,7 @@ type overlap struct {
 func newPreview(member string, p *proto.PreviewMemberResponse) preview {
 	v := preview{
 		Member: member, RecordHash: p.GetRecordHash(), Bridge: p.GetBridge(), Members: each(p.GetMembers(), same),
-		Opened: int(p.GetOpened()), Closed: int(p.GetClosed()), Kept: int(p.GetKept()), Cut: int(p.GetCut()),
+		Opened: int(p.GetOpened()), Closed: int(p.GetClosed()), Kept: int(p.GetKept()), Cut: int(p.GetCut()), CutOthers: int(p.GetCutOthers()),
 		Paths: each(p.GetPaths(), func(x *proto.PreviewPath) previewPath {
 			return previewPath{
 				enumName(x.GetChange().String(), "CHANGE_"), x.GetFrom(), x.GetTo(), x.GetAnchor(), x.GetCa(),
@@ -108,7 +110,10 @@ func (p preview) summary() string {
 		s += "; " + counted(n, "name") + " overlapping"
 	}
 	if p.Cut > 0 {
-		s += "; not complete: " + counted(p.Cut, "pair") + " of members left out"
+		s += "; not complete: " + counted(p.Cut, "pair") + " with it left out"
+	}
+	if p.CutOthers > 0 {
+		s += "; " + counted(p.CutOthers, "pair") + " of others not searched"
 	}
 	return s
 }

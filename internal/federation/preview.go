@@ -32,10 +32,10 @@ type Preview struct {
 	Paths []PreviewPath
 	// Overlaps are the first two hundred.
 	Overlaps []Overlap
-	// Cut counts the pairs of members, in each direction, that were left out or
-	// not searched to the end, to bound the work. Those with the member in them
-	// come first.
-	Cut int
+	// Cut counts the pairs with the member, in each direction, that were not
+	// searched to the end, to bound the work; CutOthers those of two others,
+	// which come last. Only a path through the member could change there.
+	Cut, CutOthers int
 }
 
 // Change is what becomes of a path.

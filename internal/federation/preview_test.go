@@ -92,8 +92,8 @@ func (b *bridge) preview(t *testing.T, id membership.ID) federation.Preview {
 	if after := b.records(t); after != before {
 		t.Errorf("a preview left %d records in the ledger, %d before", after, before)
 	}
-	if n := p.Opened + p.Closed + p.Kept; n != len(p.Paths) || p.Cut != 0 {
-		t.Errorf("got %d paths, counted %d, cut %d", len(p.Paths), n, p.Cut)
+	if n := p.Opened + p.Closed + p.Kept; n != len(p.Paths) || p.Cut+p.CutOthers != 0 {
+		t.Errorf("got %d paths, counted %d, cut %d and %d", len(p.Paths), n, p.Cut, p.CutOthers)
 	}
 	for _, x := range p.Paths {
 		if len(x.Policies) == 0 || len(x.Via) == 0 || x.Via[len(x.Via)-1] != x.CA || x.From == x.To {

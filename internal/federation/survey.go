@@ -200,12 +200,12 @@ func (s *survey) run(ctx context.Context, p *Preview) error {
 				if from == to || (from == s.candidate || to == s.candidate) != withCandidate {
 					continue
 				}
-				if s.searches >= maxSearches || limited.Err() != nil {
+				switch {
+				case s.searches < maxSearches && limited.Err() == nil && s.pair(limited, p, from, to) == nil:
+				case withCandidate:
 					p.Cut++
-					continue
-				}
-				if err := s.pair(limited, p, from, to); err != nil {
-					p.Cut++
+				default:
+					p.CutOthers++
 				}
 			}
 		}

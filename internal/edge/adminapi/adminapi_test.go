@@ -180,7 +180,7 @@ func TestPreview(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &proto.PreviewMemberResponse{
-		RecordHash: applied.Member.RecordHash, Bridge: "CN=Bridge", Members: []string{"alpha", "beta"}, Opened: 1, Closed: 2, Kept: 3, Cut: 4,
+		RecordHash: applied.Member.RecordHash, Bridge: "CN=Bridge", Members: []string{"alpha", "beta"}, Opened: 1, Closed: 2, Kept: 3, Cut: 4, CutOthers: 5,
 		Paths: []*proto.PreviewPath{{
 			Change: proto.Change_CHANGE_OPENS, From: "alpha", To: "beta", Anchor: "CN=A", Ca: "CN=B", Policies: []string{"2.999.1"},
 			Via: []string{"CN=Bridge", "CN=B"}, Beyond: true,

@@ -122,7 +122,7 @@ func (f *fake) Preview(ctx context.Context, id membership.ID) (federation.Previe
 		return federation.Preview{}, err
 	}
 	return federation.Preview{
-		RecordHash: m.RecordHash(), Bridge: "CN=Bridge", Members: []membership.ID{"alpha", "beta"}, Opened: 1, Closed: 2, Kept: 3, Cut: 4,
+		RecordHash: m.RecordHash(), Bridge: "CN=Bridge", Members: []membership.ID{"alpha", "beta"}, Opened: 1, Closed: 2, Kept: 3, Cut: 4, CutOthers: 5,
 		Paths: []federation.PreviewPath{{
 			Change: federation.Opens, From: "alpha", To: "beta", Anchor: "CN=A", CA: "CN=B", Policies: []x509.OID{policy}, Via: []string{"CN=Bridge", "CN=B"}, Beyond: true,
 		}, {Change: federation.Closes}, {Change: federation.Stays}},

@@ -26,7 +26,7 @@ func fromPreview(p federation.Preview) *proto.PreviewMemberResponse {
 	return &proto.PreviewMemberResponse{
 		RecordHash: p.RecordHash, Bridge: p.Bridge,
 		Members: convert.Each(p.Members, func(id membership.ID) string { return string(id) }),
-		Opened:  int32(p.Opened), Closed: int32(p.Closed), Kept: int32(p.Kept), Cut: int32(p.Cut),
+		Opened:  int32(p.Opened), Closed: int32(p.Closed), Kept: int32(p.Kept), Cut: int32(p.Cut), CutOthers: int32(p.CutOthers),
 		Paths: convert.Each(p.Paths, func(x federation.PreviewPath) *proto.PreviewPath {
 			return &proto.PreviewPath{
 				Change: fromChange(x.Change), From: string(x.From), To: string(x.To), Anchor: x.Anchor, Ca: x.CA,

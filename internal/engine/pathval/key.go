@@ -3,6 +3,8 @@ package pathval
 import (
 	"crypto"
 	"crypto/dsa" //lint:ignore SA1019 old certificates have such keys
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -94,6 +96,28 @@ func (k publicKey) under(above publicKey) publicKey {
 		return publicKey{id: k.id, inherits: true}
 	}
 	return publicKey{key: &dsa.PublicKey{Parameters: from.Parameters, Y: own.Y}, id: k.id, inherits: true}
+}
+
+// price is about how long a verification takes, in those of ECDSA on P-256. It
+// keeps the slow kinds from making a budget of signatures last many times
+// longer.
+func (k publicKey) price() int {
+	switch key := k.key.(type) {
+	case *rsa.PublicKey:
+		bits := key.N.BitLen()
+		return max(1, bits*bits>>22) // RSA-2048 is as fast, RSA-8192 takes 16 times as long
+	case *ecdsa.PublicKey:
+		switch key.Curve {
+		case elliptic.P256():
+			return 1
+		case elliptic.P224(), elliptic.P384():
+			return 5
+		}
+		return 20
+	case *dsa.PublicKey:
+		return 20
+	}
+	return 1
 }
 
 func positive(n *big.Int) bool { return n.Sign() > 0 && n.BitLen() <= maxKeyBits }

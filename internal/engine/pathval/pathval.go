@@ -62,7 +62,7 @@ type Inputs struct {
 
 // Budget bounds the work of one call, whatever is offered to it.
 type Budget struct {
-	Signatures int // verified and not found in the cache; default 500
+	Signatures int // verified and not found in the cache, a slow kind of key counting for up to 20; default 500
 	Steps      int // certificates looked at as the next of a path; default 3000
 	Candidates int // possible issuers weighed; default 200,000
 	Names      int // comparisons of a name with a constraint; default 250,000

@@ -126,7 +126,7 @@ func (w *work) verify(s signed, digest [32]byte, a x509.SignatureAlgorithm, key 
 	k := signatureKey{digest, key.id}
 	good, known := w.in.Cache.get(k)
 	if !known || key.inherits {
-		if w.left.Signatures--; w.left.Signatures < 0 {
+		if w.left.Signatures -= key.price(); w.left.Signatures < 0 {
 			return finding{Exhausted, "signatures"}
 		}
 		good = s.CheckSignature(key.key, w.in.Accept) == nil

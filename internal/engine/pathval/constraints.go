@@ -24,7 +24,8 @@ func parseNameConstraints(s cryptobyte.String) (*nameConstraints, bool) {
 	}
 	for i, trees := range []*[]generalName{&n.permitted, &n.excluded} {
 		var list cryptobyte.String
-		if !seq.ReadOptionalASN1(&list, nil, cbasn1.Tag(i).ContextSpecific().Constructed()) {
+		var present bool
+		if !seq.ReadOptionalASN1(&list, &present, cbasn1.Tag(i).ContextSpecific().Constructed()) || present && list.Empty() {
 			return nil, false
 		}
 		for !list.Empty() {

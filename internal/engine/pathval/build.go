@@ -23,7 +23,11 @@ func build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs, left *
 	if in.Cache == nil {
 		in.Cache = pool.cache
 	}
-	b := &builder{work: newWork(in), pool: pool, distance: pool.distance(in.Anchors), failed: &NoPathError{cause: ErrNoPath}}
+	b := &builder{
+		work: newWork(in), arena: pool.arena(), pool: pool,
+		distance: pool.distance(in.Anchors), failed: &NoPathError{cause: ErrNoPath},
+	}
+	defer b.release(pool)
 	if left != nil {
 		b.left = left
 	}
@@ -33,9 +37,9 @@ func build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs, left *
 // builder is one search.
 type builder struct {
 	*work
+	*arena
 	pool     *Pool
 	distance []uint8
-	open     queue
 	failed   *NoPathError
 }
 
@@ -131,7 +135,7 @@ func (b *builder) complete(ctx context.Context, n *branch) (*Result, error) {
 		if !ok {
 			return nil, err
 		}
-		b.keep(rejection)
+		b.note(rejection)
 		switch rejection.Reason {
 		case Exhausted:
 			return nil, b.exhausted()
@@ -162,8 +166,7 @@ func (b *builder) expand(n *branch) finding {
 			continue
 		}
 		next.order = b.budget.Candidates - b.left.Candidates
-		kept := next // on the heap only what passed: decoys come by the thousand
-		heap.Push(&b.open, &kept)
+		heap.Push(&b.open, b.keep(next)) // only what passed: decoys come by the thousand
 	}
 	if !found {
 		b.reject(n, 0, finding{NoIssuer, n.cert.Issuer.String()})
@@ -246,10 +249,10 @@ func (b *builder) reject(n *branch, at int, f finding) {
 		b.failed.Omitted++
 		return
 	}
-	b.keep(&Rejection{Reason: f.reason, Detail: f.detail, Path: n.path(), Index: at})
+	b.note(&Rejection{Reason: f.reason, Detail: f.detail, Path: n.path(), Index: at})
 }
 
-func (b *builder) keep(r *Rejection) {
+func (b *builder) note(r *Rejection) {
 	if len(b.failed.Rejections) == maxRejections {
 		b.failed.Omitted++
 		return

@@ -20,6 +20,7 @@ type Pool struct {
 	bySubject [][]pooled       // by name
 	issued    [][]int32        // by name: the CAs it issued to
 	cache     *Cache
+	arenas    sync.Pool // of *arena
 
 	mu        sync.Mutex
 	distances map[string][]uint8 // by set of anchors; see distance

@@ -32,8 +32,10 @@ lint: ## gofmt, vet, staticcheck, and that generated code is current
 generate: ## code from api/proto/bridge.proto
 	go generate ./api/proto
 
-bench: ## benchmarks of the hot paths
+bench: ## benchmarks of the hot paths; path building beside crypto/x509 and openssl
 	go test -run '^$$' -bench . -benchmem ./internal/wire/... ./internal/engine/... ./vdir ./vocsp ./internal/edge/...
+	@mkdir -p bin
+	go run ./internal/pathbench -json bin/paths.json
 
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)

@@ -22,7 +22,7 @@ var Rows = []Row{
 	{7, []string{"cmd/..."}},
 	// Beside the house: they may import anything, and only tests and the
 	// places named in Technologies import them.
-	{8, []string{"internal/lab", "internal/storetest", "internal/arch"}},
+	{8, []string{"internal/lab", "internal/storetest", "internal/arch", "internal/pathbench"}},
 }
 
 // Technology is something that must stay where it is, so that replacing it
@@ -46,6 +46,7 @@ var Technologies = []Technology{
 	{"bridge.example/internal/lab", []string{"cmd/bridged"}},
 	{"bridge.example/internal/storetest", nil},
 	{"bridge.example/internal/arch", nil},
+	{"bridge.example/internal/pathbench", nil},
 }
 
 // Offline is what cmd/bridgectl may import: the tool works without a daemon and

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/elliptic"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -40,6 +41,7 @@ type options struct {
 	decoys int
 	seed   uint64
 	limits limits
+	hard   bool
 	json   string
 }
 
@@ -51,10 +53,14 @@ func parseFlags(args []string) (o options, err error) {
 	f.IntVar(&o.limits.standard, "x509", 200, "pairs for crypto/x509")
 	f.IntVar(&o.limits.openssl, "openssl", 20, "pairs for openssl verify; 0 leaves it out")
 	f.IntVar(&o.decoys, "decoys", 10_000, "forged certificates among which to find one")
+	f.BoolVar(&o.hard, "hard", true, "also the graphs that are hard on purpose")
 	f.Uint64Var(&o.seed, "seed", 1, "of the choice of pairs")
 	f.StringVar(&o.json, "json", "", "`file` to write the figures to")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if min(o.pairs, o.limits.cold, o.limits.standard, o.decoys) < 1 || o.limits.openssl < 0 {
+		return o, errors.New("there must be at least one pair for each verifier, and one decoy")
 	}
 	for s := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(s)
@@ -124,6 +130,9 @@ func graphs(o options, at time.Time) (out []func() (graph, error)) {
 				return g
 			})
 		}
+	}
+	if !o.hard {
+		return out
 	}
 	add(func(d *drawing) graph { return d.deadEnds(12, 20) })
 	add(func(d *drawing) graph { return d.loops(60, 15) })

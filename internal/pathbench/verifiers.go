@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"bridge.example/internal/engine/pathval"
@@ -21,9 +22,9 @@ type views map[*x509.Certificate]*pathval.Certificate
 
 func newViews(g graph) (views, error) {
 	v := views{}
-	certs := g.pool
+	certs := slices.Clone(g.pool)
 	for _, p := range g.pairs {
-		certs = append(certs[:len(certs):len(certs)], p.anchor, p.leaf)
+		certs = append(certs, p.anchor, p.leaf)
 	}
 	for _, c := range certs {
 		if v[c] != nil {

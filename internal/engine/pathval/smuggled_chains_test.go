@@ -2,6 +2,7 @@ package pathval_test
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"testing"
 
 	"bridge.example/internal/engine/pathval"
@@ -28,6 +29,23 @@ func undemanding(a attack) attack {
 	}, a.want}
 }
 
+// subs is two CAs, one below the other.
+func subs(change func(x *member, upper, lower *profile)) func(*testing.T, *member) (*entity, []*pathval.Certificate) {
+	return func(t *testing.T, x *member) (*entity, []*pathval.Certificate) {
+		a, b := newEntity(t, "Member 1", "Upper"), newEntity(t, "Member 1", "Lower")
+		upper := profile{ca: true, policies: []x509.OID{x.policy}}
+		lower := upper
+		change(x, &upper, &lower)
+		return b, []*pathval.Certificate{x.root.issue(t, a, upper), a.issue(t, b, lower)}
+	}
+}
+
+// selfIssued is a new key of the issuing CA.
+func selfIssued(t *testing.T, x *member) (*entity, []*pathval.Certificate) {
+	next := x.issuing.rekeyed(t)
+	return next, []*pathval.Certificate{x.issuing.issue(t, next, profile{ca: true, policies: []x509.OID{x.policy}})}
+}
+
 func TestNoChainSmuggled(t *testing.T) {
 	honest := func(*profile) {}
 	noPolicy := func(p *profile) { p.policies = nil }
@@ -39,16 +57,6 @@ func TestNoChainSmuggled(t *testing.T) {
 			ca, p := newEntity(t, "Member 1", "Sub"), profile{ca: true, policies: []x509.OID{x.policy}}
 			change(x, &p)
 			return ca, []*pathval.Certificate{x.root.issue(t, ca, p)}
-		}
-	}
-	// subs is two, one below the other.
-	subs := func(change func(x *member, upper, lower *profile)) func(*testing.T, *member) (*entity, []*pathval.Certificate) {
-		return func(t *testing.T, x *member) (*entity, []*pathval.Certificate) {
-			a, b := newEntity(t, "Member 1", "Upper"), newEntity(t, "Member 1", "Lower")
-			upper := profile{ca: true, policies: []x509.OID{x.policy}}
-			lower := upper
-			change(x, &upper, &lower)
-			return b, []*pathval.Certificate{x.root.issue(t, a, upper), a.issue(t, b, lower)}
 		}
 	}
 	// linked is a new key of the issuing CA, whose pathLen is 0, and a CA below.
@@ -111,16 +119,10 @@ func TestNoChainSmuggled(t *testing.T) {
 		"requireExplicitPolicy raised further below": undemanding(below(pathval.PolicyMissing, noPolicy, sub(func(_ *member, p *profile) {
 			p.constraints = &certext.PolicyConstraints{RequireExplicit: ten, InhibitMapping: certext.Absent}
 		}))),
-		"requireExplicitPolicy past a self-issued CA": undemanding(below(pathval.PolicyMissing, noPolicy, func(t *testing.T, x *member) (*entity, []*pathval.Certificate) {
-			next := x.issuing.rekeyed(t)
-			return next, []*pathval.Certificate{x.issuing.issue(t, next, profile{ca: true, policies: []x509.OID{x.policy}})}
-		})),
+		"requireExplicitPolicy past a self-issued CA":            undemanding(below(pathval.PolicyMissing, noPolicy, selfIssued)),
 		"a CA below a self-issued one at pathLen 0":              below(pathval.PathTooLong, honest, linked(0)),
 		"a CA below a self-issued one with a pathLen of its own": below(pathval.PathTooLong, honest, linked(ten)),
-		"a self-issued CA as a break in name constraints": below(pathval.NameConstraint, foreign, func(t *testing.T, x *member) (*entity, []*pathval.Certificate) {
-			next := x.issuing.rekeyed(t)
-			return next, []*pathval.Certificate{x.issuing.issue(t, next, profile{ca: true, policies: []x509.OID{x.policy}})}
-		}),
+		"a self-issued CA as a break in name constraints":        below(pathval.NameConstraint, foreign, selfIssued),
 		"a self-issued leaf with another's address": {func(t *testing.T, m *mesh, in *pathval.Inputs) (*pathval.Certificate, []*pathval.Certificate) {
 			p := m.members[1].user()
 			foreign(&p)
@@ -137,5 +139,28 @@ func TestNoChainSmuggled(t *testing.T) {
 		})),
 	} {
 		t.Run(name, a.run)
+	}
+}
+
+// The same graphs without the trick open, so it is the trick that closes them.
+func TestHonestNeighboursPass(t *testing.T) {
+	honest := func(*profile) {}
+	for name, a := range map[string]attack{
+		"own address":           named(certext.RFC822Name, func(*testing.T) string { return "User@M1.example" }, 0),
+		"own host below":        named(certext.RFC822Name, func(*testing.T) string { return "user@sub.m1.example" }, 0),
+		"own UTF-8 mailbox":     named(certext.OtherName, func(t *testing.T) string { return smtpUTF8(t, "ü@m1.example") }, 0),
+		"own directory name":    named(certext.DirectoryName, func(t *testing.T) string { return rdnSequence(t, pkix.Name{Organization: []string{"Member 1"}}) }, 0),
+		"a CA below another":    below(0, honest, subs(func(*member, *profile, *profile) {})),
+		"a CA with a new key":   below(0, honest, selfIssued),
+		"policies not demanded": undemanding(below(0, honest, selfIssued)),
+		"a CA for mail": below(0, honest, subs(func(_ *member, upper, lower *profile) {
+			upper.eku, lower.eku = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+		})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := a.build(t); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

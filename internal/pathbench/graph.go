@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"bridge.example/internal/wire/certext"
@@ -133,7 +134,7 @@ type member struct {
 // name constraints are on mail addresses alone, since the standard library
 // refuses critical ones on directory names whatever the path.
 func (d *drawing) mesh(members, bridges int) (g graph, all []member) {
-	g.name = fmt.Sprintf("%d members, %d bridges", members, bridges)
+	g.name = fmt.Sprintf("%d members, %d bridge%s", members, bridges, strings.Repeat("s", min(bridges-1, 1)))
 	common := d.oid(1)
 	hubs := make([]*party, bridges)
 	for i := range hubs {

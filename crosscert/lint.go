@@ -15,7 +15,13 @@ type Finding struct {
 	Rule    string // what the rule is about, such as the name of an extension
 	Source  string // where the rule stands
 	Problem string
+	// Should is set where the profile advises and does not demand; never by
+	// [Lint].
+	Should bool
 }
+
+// String is the finding in one line.
+func (f Finding) String() string { return f.Rule + ": " + f.Problem + " (" + f.Source + ")" }
 
 // kind is which of the profiles a certificate has to meet; rules name a set.
 type kind uint8
@@ -70,7 +76,7 @@ func Lint(c *x509.Certificate) []Finding {
 	var out []Finding
 	add := func(rule, source, problem string) {
 		if problem != "" {
-			out = append(out, Finding{rule, source, problem})
+			out = append(out, Finding{Rule: rule, Source: source, Problem: problem})
 		}
 	}
 	k := kindOf(c)
@@ -117,11 +123,15 @@ func lintError(c *x509.Certificate) error {
 	if len(findings) == 0 {
 		return nil
 	}
+	return fault.New(fault.Invalid, "a certificate for %q would break the profile: %s", c.Subject, join(findings))
+}
+
+func join(findings []Finding) string {
 	var texts []string
 	for _, f := range findings {
-		texts = append(texts, f.Rule+": "+f.Problem+" ("+f.Source+")")
+		texts = append(texts, f.String())
 	}
-	return fault.New(fault.Invalid, "a certificate for %q would break the profile: %s", c.Subject, strings.Join(texts, "; "))
+	return strings.Join(texts, "; ")
 }
 
 var (

@@ -1,7 +1,6 @@
 package crosscert_test
 
 import (
-	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -184,71 +183,5 @@ func expect(t *testing.T, name string, c *x509.Certificate, rule string) {
 	findings := crosscert.Lint(c)
 	if len(findings) == 0 || !slices.ContainsFunc(findings, func(f crosscert.Finding) bool { return f.Rule == rule && f.Source != "" }) {
 		t.Errorf("%s: got %v, want a finding about %s", name, findings, rule)
-	}
-}
-
-func TestCheckInbound(t *testing.T) {
-	b := newBridge(t)
-	root, key := newCA(t, "alpha")
-	beta, _ := newCA(t, "beta")
-	_, otherKey := newCA(t, "alpha")
-	anchors := []*x509.Certificate{beta, root}
-	impostor := *root
-	impostor.PublicKey = otherKey.Public()
-	inbound := func(issuer *x509.Certificate, key crypto.Signer, change func(*x509.Certificate)) *x509.Certificate {
-		template := caTemplate("x")
-		template.RawSubject, template.SubjectKeyId = b.cert.RawSubject, b.cert.SubjectKeyId
-		template.PublicKey = b.cert.PublicKey
-		change(template)
-		return certify(t, template, issuer, template.PublicKey, key)
-	}
-	for _, change := range []func(*x509.Certificate){
-		func(*x509.Certificate) {},
-		func(c *x509.Certificate) { c.MaxPathLen = 1 },
-		func(c *x509.Certificate) {
-			e, err := certext.PolicyConstraints{RequireExplicit: 0, InhibitMapping: 1}.Extension()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.ExtraExtensions = []pkix.Extension{e}
-		},
-	} {
-		if err := crosscert.CheckInbound(inbound(root, key, change), b.cert, anchors); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, tt := range []struct {
-		name string
-		cert *x509.Certificate
-		want string
-	}{
-		{"another name", inbound(root, key, func(c *x509.Certificate) { c.RawSubject = root.RawSubject }), "byte for byte"},
-		{"another key", inbound(root, key, func(c *x509.Certificate) { c.PublicKey = root.PublicKey }), "key is not"},
-		{"another key identifier", inbound(root, key, func(c *x509.Certificate) { c.SubjectKeyId = []byte{1} }), "key identifier"},
-		{"a stranger's signature", inbound(&impostor, otherKey, func(*x509.Certificate) {}), "none of the member's anchors"},
-		{"a subscriber", inbound(root, key, func(c *x509.Certificate) { c.IsCA, c.MaxPathLen = false, -1 }), "no CA"},
-		{"CRLs only", inbound(root, key, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }), "may not sign certificates"},
-		{"expired", inbound(root, key, func(c *x509.Certificate) {
-			c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		}), "not valid now"},
-		{"of tomorrow", inbound(root, key, func(c *x509.Certificate) {
-			c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(48*time.Hour)
-		}), "not valid now"},
-		{"path length 0", inbound(root, key, func(c *x509.Certificate) { c.MaxPathLen, c.MaxPathLenZero = 0, true }), "path length 0"},
-		{"mapping inhibited", inbound(root, key, func(c *x509.Certificate) {
-			e, err := certext.PolicyConstraints{}.Extension()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.ExtraExtensions = []pkix.Extension{e}
-		}), "inhibitPolicyMapping"},
-	} {
-		err := crosscert.CheckInbound(tt.cert, b.cert, anchors)
-		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), ";") {
-			t.Errorf("%s: got %v, want only %q", tt.name, err, tt.want)
-		}
-	}
-	if err := crosscert.CheckInbound(root, b.cert, nil); strings.Count(err.Error(), ";") < 3 {
-		t.Errorf("got %v, want all problems", err)
 	}
 }

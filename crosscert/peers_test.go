@@ -67,7 +67,10 @@ func newWorld(t *testing.T) *world {
 		inbound.ExtraExtensions = append(inbound.ExtraExtensions, e)
 	}
 	fromAlpha := certify(t, inbound, alphaRoot, w.cert.PublicKey, alphaKey)
-	if err := crosscert.CheckInbound(fromAlpha, w.cert, []*x509.Certificate{alphaRoot}); err != nil {
+	findings := crosscert.CheckInbound(fromAlpha, w.Inbound(crosscert.Inbound{
+		Anchors: []*x509.Certificate{alphaRoot}, Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+	}), time.Now())
+	if err := crosscert.InboundError(findings); err != nil {
 		t.Fatal(err)
 	}
 	r := request(t, "beta", w.betaRoot)
@@ -162,6 +165,57 @@ func TestOpenSSLPaths(t *testing.T) {
 		if !strings.Contains(out, tt.want) || (err == nil) != strings.HasSuffix(tt.want, "OK") {
 			t.Errorf("%s: got %v\n%swant %q", tt.name, err, out, tt.want)
 		}
+	}
+}
+
+// TestOpenSSLCertifiesTheBridge has a member's OpenSSL sign what it is asked
+// for, from the request and the fields alone.
+func TestOpenSSLCertifiesTheBridge(t *testing.T) {
+	w := newWorld(t)
+	request, err := w.CertificateRequest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := w.Inbound(crosscert.Inbound{
+		Anchors: []*x509.Certificate{w.betaRoot}, MailDomains: []string{"beta.example", "beta.test"}, CRLs: []string{"ldap://a/b", "http://beta.example/root.crl"},
+		Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, betaPolicy)}, {Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+	})
+	config := "[bridge]\n"
+	for _, f := range in.Fields() {
+		critical := ""
+		if f.Critical {
+			critical = "critical,"
+		}
+		config += f.Name + " = " + critical + f.Value + "\n"
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(w.betaRootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range map[string][]byte{
+		"bridge.csr": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}),
+		"root.key":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		"bridge.cnf": []byte(config),
+	} {
+		if err := os.WriteFile(w.path(name), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write(t, "root.pem", w.betaRoot)
+	if out, err := w.run(t, "openssl", "x509", "-req", "-in", "bridge.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "1095", "-sha256",
+		"-extfile", "bridge.cnf", "-extensions", "bridge", "-outform", "DER", "-out", "inbound.der"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	der, err := os.ReadFile(w.path("inbound.der"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range crosscert.CheckInbound(c, in, time.Now()) {
+		t.Error(f)
 	}
 }
 

@@ -27,13 +27,7 @@ var rfc5280 = []rule{
 		n := c.SerialNumber.BitLen()
 		return when(c.SerialNumber.Sign() <= 0 || n < 64 || n > 159, "%v: want a positive one of 64 to 159 bits", c.SerialNumber)
 	}},
-	{"signature", "S/MIME BR §7.1.3.2", every, func(c *x509.Certificate) string {
-		strong := []x509.SignatureAlgorithm{
-			x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS,
-			x509.SHA512WithRSAPSS, x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
-		}
-		return when(!slices.Contains(strong, c.SignatureAlgorithm), "%v is too weak", c.SignatureAlgorithm)
-	}},
+	{"signature", "S/MIME BR §7.1.3.2", every, checkSignatureAlgorithm},
 	{"subjectPublicKey", "S/MIME BR §6.1.5, §6.1.6", every, func(c *x509.Certificate) string {
 		switch k := c.PublicKey.(type) {
 		case *rsa.PublicKey:
@@ -84,6 +78,14 @@ var rfc5280 = []rule{
 		uri, ok := only(c, oidCRLDistributionPoints, cbasn1.SEQUENCE, cbasn1.SEQUENCE, choice, choice, cbasn1.Tag(6).ContextSpecific())
 		return when(!ok || !isHTTP(uri), "want one http URL and nothing else")
 	}},
+}
+
+func checkSignatureAlgorithm(c *x509.Certificate) string {
+	strong := []x509.SignatureAlgorithm{
+		x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS,
+		x509.SHA512WithRSAPSS, x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
+	}
+	return when(!slices.Contains(strong, c.SignatureAlgorithm), "%v is too weak", c.SignatureAlgorithm)
 }
 
 // when returns the problem if bad.

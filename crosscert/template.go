@@ -55,12 +55,7 @@ func (a *Authority) crossTemplate(r Request) (*x509.Certificate, error) {
 	t.Policies = sortUnique(t.Policies, x509.OID.String)
 	mappings = sortUnique(mappings, func(m certext.Mapping) string { return m.Issuer.String() + " " + m.Subject.String() })
 
-	var names certext.NameConstraints
-	for _, d := range sortUnique(r.MailDomains, strings.Clone) {
-		names.Permitted = append(names.Permitted,
-			certext.Subtree{Form: certext.RFC822Name, Value: d},
-			certext.Subtree{Form: certext.RFC822Name, Value: "." + d})
-	}
+	names := certext.NameConstraints{Permitted: mailSubtrees(sortUnique(r.MailDomains, strings.Clone))}
 	if err := extend(t,
 		func() (pkix.Extension, error) { return certext.PolicyMappings(mappings) },
 		certext.PolicyConstraints{RequireExplicit: 0, InhibitMapping: 0}.Extension,

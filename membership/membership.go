@@ -69,6 +69,8 @@ type Member struct {
 	Approvals []Decision `json:"approvals,omitempty"`
 	// Decisions is the whole history, oldest first.
 	Decisions []Decision `json:"decisions,omitempty"`
+	// Inbound are certificates for the bridge accepted since the application.
+	Inbound []Inbound `json:"inbound,omitempty"`
 
 	// Revision is that of the last save; zero in a record not yet stored.
 	Revision Revision `json:"-"`

@@ -252,3 +252,55 @@ func FuzzParseID(f *testing.F) {
 		}
 	})
 }
+
+// TestAcceptInbound: a certificate for the bridge comes beside the application,
+// and takes no approval away.
+func TestAcceptInbound(t *testing.T) {
+	r := register(t)
+	if _, err := r.Apply(t.Context(), membership.Actor{Person: "ada"}, application(t, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	m, err := decide(t, r, "alpha", membership.Approve, membership.Actor{Person: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grace := membership.Actor{Person: "grace", Credential: "ff"}
+	hash, first := m.RecordHash(), ca(t, "for the bridge", nil)
+	for range 2 { // the second time changes nothing
+		if m, err = r.AcceptInbound(t.Context(), "alpha", grace, first); err != nil {
+			t.Fatal(err)
+		}
+		if m.RecordHash() != hash || len(m.Approvals) != 1 || len(m.Inbound) != 1 || m.Inbound[0].By != grace || m.Inbound[0].At.IsZero() {
+			t.Errorf("got hash %s, %d approvals and %+v, want hash %s, 1 approval and the certificate", m.RecordHash(), len(m.Approvals), m.Inbound, hash)
+		}
+	}
+	expired := ca(t, "expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	for i := range 15 {
+		der := expired
+		if i > 0 {
+			der = ca(t, "another", nil)
+		}
+		if _, err := r.AcceptInbound(t.Context(), "alpha", grace, der); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err = r.AcceptInbound(t.Context(), "alpha", grace, ca(t, "one more", nil)); err != nil || len(m.Inbound) != 16 {
+		t.Errorf("got %d certificates, %v, want the expired one replaced", len(m.Inbound), err)
+	}
+	for _, tt := range []struct {
+		name string
+		id   membership.ID
+		by   membership.Actor
+		der  []byte
+		want fault.Kind
+	}{
+		{"a full record", "alpha", grace, ca(t, "too many", nil), fault.Conflict},
+		{"nobody known", "beta", grace, first, fault.NotFound},
+		{"nobody who did it", "alpha", membership.Actor{}, ca(t, "x", nil), fault.Denied},
+		{"no certificate", "alpha", grace, []byte{1}, fault.Invalid},
+	} {
+		if _, err := r.AcceptInbound(t.Context(), tt.id, tt.by, tt.der); err == nil || fault.KindOf(err) != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}

@@ -1323,6 +1323,389 @@ func (x *Overlap) GetOther() string {
 	return ""
 }
 
+type RequestCrossCertificateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the member.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestCrossCertificateRequest) Reset() {
+	*x = RequestCrossCertificateRequest{}
+	mi := &file_bridge_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestCrossCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestCrossCertificateRequest) ProtoMessage() {}
+
+func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestCrossCertificateRequest.ProtoReflect.Descriptor instead.
+func (*RequestCrossCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RequestCrossCertificateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type RequestCrossCertificateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bridge CA's certificate, DER: name, key and key identifier are to be
+	// taken over byte by byte.
+	BridgeCa []byte `protobuf:"bytes,1,opt,name=bridge_ca,json=bridgeCa,proto3" json:"bridge_ca,omitempty"`
+	// PKCS #10, DER, over the same name and key.
+	CertificateRequest []byte `protobuf:"bytes,2,opt,name=certificate_request,json=certificateRequest,proto3" json:"certificate_request,omitempty"`
+	// The extensions that the certificate must have.
+	Fields []*ProfileField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Subject names of the member's CAs, one of which must sign.
+	Issuers       []string `protobuf:"bytes,4,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestCrossCertificateResponse) Reset() {
+	*x = RequestCrossCertificateResponse{}
+	mi := &file_bridge_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestCrossCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestCrossCertificateResponse) ProtoMessage() {}
+
+func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestCrossCertificateResponse.ProtoReflect.Descriptor instead.
+func (*RequestCrossCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RequestCrossCertificateResponse) GetBridgeCa() []byte {
+	if x != nil {
+		return x.BridgeCa
+	}
+	return nil
+}
+
+func (x *RequestCrossCertificateResponse) GetCertificateRequest() []byte {
+	if x != nil {
+		return x.CertificateRequest
+	}
+	return nil
+}
+
+func (x *RequestCrossCertificateResponse) GetFields() []*ProfileField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *RequestCrossCertificateResponse) GetIssuers() []string {
+	if x != nil {
+		return x.Issuers
+	}
+	return nil
+}
+
+// ProfileField is one extension, in the notation of OpenSSL's x509v3_config.
+type ProfileField struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Critical      bool                   `protobuf:"varint,2,opt,name=critical,proto3" json:"critical,omitempty"`
+	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	Why           string                 `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileField) Reset() {
+	*x = ProfileField{}
+	mi := &file_bridge_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileField) ProtoMessage() {}
+
+func (x *ProfileField) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileField.ProtoReflect.Descriptor instead.
+func (*ProfileField) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ProfileField) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProfileField) GetCritical() bool {
+	if x != nil {
+		return x.Critical
+	}
+	return false
+}
+
+func (x *ProfileField) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *ProfileField) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type AcceptCrossCertificateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the member.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// DER.
+	Certificate []byte `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// Check, and record nothing.
+	Trial         bool `protobuf:"varint,3,opt,name=trial,proto3" json:"trial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptCrossCertificateRequest) Reset() {
+	*x = AcceptCrossCertificateRequest{}
+	mi := &file_bridge_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptCrossCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptCrossCertificateRequest) ProtoMessage() {}
+
+func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptCrossCertificateRequest.ProtoReflect.Descriptor instead.
+func (*AcceptCrossCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AcceptCrossCertificateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AcceptCrossCertificateRequest) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *AcceptCrossCertificateRequest) GetTrial() bool {
+	if x != nil {
+		return x.Trial
+	}
+	return false
+}
+
+type AcceptCrossCertificateResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Findings []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	// Whether the certificate is recorded; never after a trial.
+	Accepted bool `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// Absent unless accepted.
+	Member        *Member `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptCrossCertificateResponse) Reset() {
+	*x = AcceptCrossCertificateResponse{}
+	mi := &file_bridge_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptCrossCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptCrossCertificateResponse) ProtoMessage() {}
+
+func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptCrossCertificateResponse.ProtoReflect.Descriptor instead.
+func (*AcceptCrossCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *AcceptCrossCertificateResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *AcceptCrossCertificateResponse) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *AcceptCrossCertificateResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+// Finding is a rule of the profile that a certificate breaks.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Rule  string                 `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Where the rule stands.
+	Source  string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Problem string `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	// The profile advises and does not demand.
+	Should        bool `protobuf:"varint,4,opt,name=should,proto3" json:"should,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_bridge_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Finding) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Finding) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Finding) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *Finding) GetShould() bool {
+	if x != nil {
+		return x.Should
+	}
+	return false
+}
+
 type GetListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1331,7 +1714,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1726,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1739,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 type GetListResponse struct {
@@ -1372,7 +1755,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1767,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1780,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -1447,7 +1830,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1842,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1855,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -1540,7 +1923,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1935,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1948,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -1610,7 +1993,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +2005,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +2018,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Rejection) GetReason() string {
@@ -1671,7 +2054,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +2066,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +2079,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Actor) GetPerson() string {
@@ -1729,7 +2112,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +2124,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +2137,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -1819,14 +2202,16 @@ type Member struct {
 	Decisions  []*Decision `protobuf:"bytes,10,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	Projection *Projection `protobuf:"bytes,11,opt,name=projection,proto3" json:"projection,omitempty"`
 	// Why the projection does not agree with the record yet; empty when it does.
-	Pending       string `protobuf:"bytes,12,opt,name=pending,proto3" json:"pending,omitempty"`
+	Pending string `protobuf:"bytes,12,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Certificates for the bridge accepted since the application.
+	Accepted      []*AcceptedCertificate `protobuf:"bytes,13,rep,name=accepted,proto3" json:"accepted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +2223,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +2236,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -1938,6 +2323,75 @@ func (x *Member) GetPending() string {
 	return ""
 }
 
+func (x *Member) GetAccepted() []*AcceptedCertificate {
+	if x != nil {
+		return x.Accepted
+	}
+	return nil
+}
+
+// AcceptedCertificate is one that the member's CA issued to the bridge CA.
+type AcceptedCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// DER.
+	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	By            *Actor                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptedCertificate) Reset() {
+	*x = AcceptedCertificate{}
+	mi := &file_bridge_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptedCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptedCertificate) ProtoMessage() {}
+
+func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
+func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *AcceptedCertificate) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *AcceptedCertificate) GetBy() *Actor {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *AcceptedCertificate) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Decision is one officer's act on one record.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1955,7 +2409,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2421,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2434,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -2042,7 +2496,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2508,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2521,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Projection) GetListed() bool {
@@ -2121,7 +2575,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2133,7 +2587,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2146,7 +2600,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -2211,7 +2665,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2677,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2690,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Application) GetId() string {
@@ -2321,7 +2775,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2787,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2800,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Contact) GetName() string {
@@ -2389,7 +2843,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2855,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2868,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Policy) GetMember() string {
@@ -2450,7 +2904,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2916,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2929,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Directory) GetUrl() string {
@@ -2533,7 +2987,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2999,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +3012,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -2666,7 +3120,32 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04with\x18\x03 \x01(\tR\x04with\x12\x14\n" +
-	"\x05other\x18\x04 \x01(\tR\x05other\"\x10\n" +
+	"\x05other\x18\x04 \x01(\tR\x05other\"0\n" +
+	"\x1eRequestCrossCertificateRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xba\x01\n" +
+	"\x1fRequestCrossCertificateResponse\x12\x1b\n" +
+	"\tbridge_ca\x18\x01 \x01(\fR\bbridgeCa\x12/\n" +
+	"\x13certificate_request\x18\x02 \x01(\fR\x12certificateRequest\x12/\n" +
+	"\x06fields\x18\x03 \x03(\v2\x17.bridge.v1.ProfileFieldR\x06fields\x12\x18\n" +
+	"\aissuers\x18\x04 \x03(\tR\aissuers\"f\n" +
+	"\fProfileField\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bcritical\x18\x02 \x01(\bR\bcritical\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\"g\n" +
+	"\x1dAcceptCrossCertificateRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x14\n" +
+	"\x05trial\x18\x03 \x01(\bR\x05trial\"\x97\x01\n" +
+	"\x1eAcceptCrossCertificateResponse\x12.\n" +
+	"\bfindings\x18\x01 \x03(\v2\x12.bridge.v1.FindingR\bfindings\x12\x1a\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\x12)\n" +
+	"\x06member\x18\x03 \x01(\v2\x11.bridge.v1.MemberR\x06member\"g\n" +
+	"\aFinding\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x16\n" +
+	"\x06should\x18\x04 \x01(\bR\x06should\"\x10\n" +
 	"\x0eGetListRequest\"\xb3\x01\n" +
 	"\x0fGetListResponse\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x12\n" +
@@ -2704,7 +3183,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2\x10.bridge.v1.StateR\x05state\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12!\n" +
 	"\fmail_domains\x18\x05 \x03(\tR\vmailDomains\x12\x1c\n" +
-	"\tapprovals\x18\x06 \x01(\x05R\tapprovals\"\xa3\x04\n" +
+	"\tapprovals\x18\x06 \x01(\x05R\tapprovals\"\xdf\x04\n" +
 	"\x06Member\x128\n" +
 	"\vapplication\x18\x01 \x01(\v2\x16.bridge.v1.ApplicationR\vapplication\x12\x1f\n" +
 	"\vrecord_hash\x18\x02 \x01(\tR\n" +
@@ -2723,7 +3202,12 @@ const file_bridge_proto_rawDesc = "" +
 	"\n" +
 	"projection\x18\v \x01(\v2\x15.bridge.v1.ProjectionR\n" +
 	"projection\x12\x18\n" +
-	"\apending\x18\f \x01(\tR\apending\"\xd8\x01\n" +
+	"\apending\x18\f \x01(\tR\apending\x12:\n" +
+	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\"\x85\x01\n" +
+	"\x13AcceptedCertificate\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12 \n" +
+	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xd8\x01\n" +
 	"\bDecision\x12#\n" +
 	"\x04verb\x18\x01 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12\x1f\n" +
@@ -2793,7 +3277,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xf9\x05\n" +
+	"\fVERB_SUSPEND\x10\x022\xda\a\n" +
 	"\x06Bridge\x12=\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\x12F\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\x12L\n" +
@@ -2802,7 +3286,9 @@ const file_bridge_proto_rawDesc = "" +
 	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\x12R\n" +
 	"\rApproveMember\x12\x1f.bridge.v1.ApproveMemberRequest\x1a .bridge.v1.ApproveMemberResponse\x12R\n" +
 	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12R\n" +
-	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\x12@\n" +
+	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\x12p\n" +
+	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\x12m\n" +
+	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\x12@\n" +
 	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\x12F\n" +
 	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
@@ -2819,116 +3305,133 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_bridge_proto_goTypes = []any{
-	(Change)(0),                   // 0: bridge.v1.Change
-	(State)(0),                    // 1: bridge.v1.State
-	(Verb)(0),                     // 2: bridge.v1.Verb
-	(*WhoAmIRequest)(nil),         // 3: bridge.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 4: bridge.v1.WhoAmIResponse
-	(*GetStatusRequest)(nil),      // 5: bridge.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 6: bridge.v1.GetStatusResponse
-	(*StateCount)(nil),            // 7: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),    // 8: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),   // 9: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),      // 10: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),     // 11: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),    // 12: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),   // 13: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),  // 14: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil), // 15: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),  // 16: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil), // 17: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),  // 18: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil), // 19: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),           // 20: bridge.v1.PreviewPath
-	(*Overlap)(nil),               // 21: bridge.v1.Overlap
-	(*GetListRequest)(nil),        // 22: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),       // 23: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),      // 24: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),     // 25: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),             // 26: bridge.v1.Rejection
-	(*Actor)(nil),                 // 27: bridge.v1.Actor
-	(*MemberSummary)(nil),         // 28: bridge.v1.MemberSummary
-	(*Member)(nil),                // 29: bridge.v1.Member
-	(*Decision)(nil),              // 30: bridge.v1.Decision
-	(*Projection)(nil),            // 31: bridge.v1.Projection
-	(*CrossCertificate)(nil),      // 32: bridge.v1.CrossCertificate
-	(*Application)(nil),           // 33: bridge.v1.Application
-	(*Contact)(nil),               // 34: bridge.v1.Contact
-	(*Policy)(nil),                // 35: bridge.v1.Policy
-	(*Directory)(nil),             // 36: bridge.v1.Directory
-	(*CA)(nil),                    // 37: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(Change)(0),                             // 0: bridge.v1.Change
+	(State)(0),                              // 1: bridge.v1.State
+	(Verb)(0),                               // 2: bridge.v1.Verb
+	(*WhoAmIRequest)(nil),                   // 3: bridge.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),                  // 4: bridge.v1.WhoAmIResponse
+	(*GetStatusRequest)(nil),                // 5: bridge.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),               // 6: bridge.v1.GetStatusResponse
+	(*StateCount)(nil),                      // 7: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),              // 8: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),             // 9: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),                // 10: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),               // 11: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),              // 12: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),             // 13: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),            // 14: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil),           // 15: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),            // 16: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil),           // 17: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),            // 18: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),           // 19: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                     // 20: bridge.v1.PreviewPath
+	(*Overlap)(nil),                         // 21: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),  // 22: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil), // 23: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                    // 24: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),   // 25: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),  // 26: bridge.v1.AcceptCrossCertificateResponse
+	(*Finding)(nil),                         // 27: bridge.v1.Finding
+	(*GetListRequest)(nil),                  // 28: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                 // 29: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                // 30: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),               // 31: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                       // 32: bridge.v1.Rejection
+	(*Actor)(nil),                           // 33: bridge.v1.Actor
+	(*MemberSummary)(nil),                   // 34: bridge.v1.MemberSummary
+	(*Member)(nil),                          // 35: bridge.v1.Member
+	(*AcceptedCertificate)(nil),             // 36: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                        // 37: bridge.v1.Decision
+	(*Projection)(nil),                      // 38: bridge.v1.Projection
+	(*CrossCertificate)(nil),                // 39: bridge.v1.CrossCertificate
+	(*Application)(nil),                     // 40: bridge.v1.Application
+	(*Contact)(nil),                         // 41: bridge.v1.Contact
+	(*Policy)(nil),                          // 42: bridge.v1.Policy
+	(*Directory)(nil),                       // 43: bridge.v1.Directory
+	(*CA)(nil),                              // 44: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil),           // 45: google.protobuf.Timestamp
 }
 var file_bridge_proto_depIdxs = []int32{
-	27, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	38, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	38, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	38, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	38, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	33, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	45, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	45, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	45, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	45, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	7,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	38, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	45, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	33, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	29, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	29, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	28, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	29, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	29, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	40, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	35, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	35, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	34, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	35, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	35, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
 	20, // 14: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
 	21, // 15: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
 	0,  // 16: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
-	38, // 17: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	38, // 18: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	26, // 19: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	1,  // 20: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	38, // 21: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	33, // 22: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	1,  // 23: bridge.v1.Member.state:type_name -> bridge.v1.State
-	38, // 24: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	27, // 25: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	38, // 26: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	30, // 27: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	30, // 28: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	31, // 29: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	2,  // 30: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	27, // 31: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	38, // 32: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	1,  // 33: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	32, // 34: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	38, // 35: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	38, // 36: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	34, // 37: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	35, // 38: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	36, // 39: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	37, // 40: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	37, // 41: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	3,  // 42: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	5,  // 43: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	8,  // 44: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	10, // 45: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	12, // 46: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	14, // 47: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	16, // 48: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	18, // 49: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	22, // 50: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	24, // 51: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	4,  // 52: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	6,  // 53: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	9,  // 54: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	11, // 55: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	13, // 56: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	15, // 57: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	17, // 58: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	19, // 59: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	23, // 60: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	25, // 61: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	52, // [52:62] is the sub-list for method output_type
-	42, // [42:52] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	24, // 17: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
+	27, // 18: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	35, // 19: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	45, // 20: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	45, // 21: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	32, // 22: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	1,  // 23: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	45, // 24: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	40, // 25: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	1,  // 26: bridge.v1.Member.state:type_name -> bridge.v1.State
+	45, // 27: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	33, // 28: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	45, // 29: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	37, // 30: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	37, // 31: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	38, // 32: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	36, // 33: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	33, // 34: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	45, // 35: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	2,  // 36: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	33, // 37: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	45, // 38: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 39: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	39, // 40: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	45, // 41: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	45, // 42: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	41, // 43: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	42, // 44: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	43, // 45: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	44, // 46: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	44, // 47: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	3,  // 48: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	5,  // 49: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	8,  // 50: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	10, // 51: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	12, // 52: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	14, // 53: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	16, // 54: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	18, // 55: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	22, // 56: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	25, // 57: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	28, // 58: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	30, // 59: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	4,  // 60: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	6,  // 61: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	9,  // 62: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	11, // 63: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	13, // 64: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	15, // 65: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	17, // 66: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	19, // 67: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	23, // 68: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	26, // 69: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	29, // 70: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	31, // 71: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	60, // [60:72] is the sub-list for method output_type
+	48, // [48:60] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -2942,7 +3445,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   35,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

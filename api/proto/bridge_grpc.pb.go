@@ -27,16 +27,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Bridge_WhoAmI_FullMethodName        = "/bridge.v1.Bridge/WhoAmI"
-	Bridge_GetStatus_FullMethodName     = "/bridge.v1.Bridge/GetStatus"
-	Bridge_ApplyMember_FullMethodName   = "/bridge.v1.Bridge/ApplyMember"
-	Bridge_GetMember_FullMethodName     = "/bridge.v1.Bridge/GetMember"
-	Bridge_ListMembers_FullMethodName   = "/bridge.v1.Bridge/ListMembers"
-	Bridge_ApproveMember_FullMethodName = "/bridge.v1.Bridge/ApproveMember"
-	Bridge_SuspendMember_FullMethodName = "/bridge.v1.Bridge/SuspendMember"
-	Bridge_PreviewMember_FullMethodName = "/bridge.v1.Bridge/PreviewMember"
-	Bridge_GetList_FullMethodName       = "/bridge.v1.Bridge/GetList"
-	Bridge_BuildPath_FullMethodName     = "/bridge.v1.Bridge/BuildPath"
+	Bridge_WhoAmI_FullMethodName                  = "/bridge.v1.Bridge/WhoAmI"
+	Bridge_GetStatus_FullMethodName               = "/bridge.v1.Bridge/GetStatus"
+	Bridge_ApplyMember_FullMethodName             = "/bridge.v1.Bridge/ApplyMember"
+	Bridge_GetMember_FullMethodName               = "/bridge.v1.Bridge/GetMember"
+	Bridge_ListMembers_FullMethodName             = "/bridge.v1.Bridge/ListMembers"
+	Bridge_ApproveMember_FullMethodName           = "/bridge.v1.Bridge/ApproveMember"
+	Bridge_SuspendMember_FullMethodName           = "/bridge.v1.Bridge/SuspendMember"
+	Bridge_PreviewMember_FullMethodName           = "/bridge.v1.Bridge/PreviewMember"
+	Bridge_RequestCrossCertificate_FullMethodName = "/bridge.v1.Bridge/RequestCrossCertificate"
+	Bridge_AcceptCrossCertificate_FullMethodName  = "/bridge.v1.Bridge/AcceptCrossCertificate"
+	Bridge_GetList_FullMethodName                 = "/bridge.v1.Bridge/GetList"
+	Bridge_BuildPath_FullMethodName               = "/bridge.v1.Bridge/BuildPath"
 )
 
 // BridgeClient is the client API for Bridge service.
@@ -64,6 +66,13 @@ type BridgeClient interface {
 	// would change between the members in force. Nothing is recorded.
 	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
 	PreviewMember(ctx context.Context, in *PreviewMemberRequest, opts ...grpc.CallOption) (*PreviewMemberResponse, error)
+	// RequestCrossCertificate returns what a member's CA needs to certify the
+	// bridge CA.
+	RequestCrossCertificate(ctx context.Context, in *RequestCrossCertificateRequest, opts ...grpc.CallOption) (*RequestCrossCertificateResponse, error)
+	// AcceptCrossCertificate checks a certificate that a member's CA issued to
+	// the bridge CA and, when nothing forbids it, records and publishes it. A
+	// certificate that may not be published is no error: the findings say why.
+	AcceptCrossCertificate(ctx context.Context, in *AcceptCrossCertificateRequest, opts ...grpc.CallOption) (*AcceptCrossCertificateResponse, error)
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error)
@@ -163,6 +172,26 @@ func (c *bridgeClient) PreviewMember(ctx context.Context, in *PreviewMemberReque
 	return out, nil
 }
 
+func (c *bridgeClient) RequestCrossCertificate(ctx context.Context, in *RequestCrossCertificateRequest, opts ...grpc.CallOption) (*RequestCrossCertificateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestCrossCertificateResponse)
+	err := c.cc.Invoke(ctx, Bridge_RequestCrossCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) AcceptCrossCertificate(ctx context.Context, in *AcceptCrossCertificateRequest, opts ...grpc.CallOption) (*AcceptCrossCertificateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptCrossCertificateResponse)
+	err := c.cc.Invoke(ctx, Bridge_AcceptCrossCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *bridgeClient) GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetListResponse)
@@ -208,6 +237,13 @@ type BridgeServer interface {
 	// would change between the members in force. Nothing is recorded.
 	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
 	PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error)
+	// RequestCrossCertificate returns what a member's CA needs to certify the
+	// bridge CA.
+	RequestCrossCertificate(context.Context, *RequestCrossCertificateRequest) (*RequestCrossCertificateResponse, error)
+	// AcceptCrossCertificate checks a certificate that a member's CA issued to
+	// the bridge CA and, when nothing forbids it, records and publishes it. A
+	// certificate that may not be published is no error: the findings say why.
+	AcceptCrossCertificate(context.Context, *AcceptCrossCertificateRequest) (*AcceptCrossCertificateResponse, error)
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(context.Context, *GetListRequest) (*GetListResponse, error)
@@ -250,6 +286,12 @@ func (UnimplementedBridgeServer) SuspendMember(context.Context, *SuspendMemberRe
 }
 func (UnimplementedBridgeServer) PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewMember not implemented")
+}
+func (UnimplementedBridgeServer) RequestCrossCertificate(context.Context, *RequestCrossCertificateRequest) (*RequestCrossCertificateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestCrossCertificate not implemented")
+}
+func (UnimplementedBridgeServer) AcceptCrossCertificate(context.Context, *AcceptCrossCertificateRequest) (*AcceptCrossCertificateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptCrossCertificate not implemented")
 }
 func (UnimplementedBridgeServer) GetList(context.Context, *GetListRequest) (*GetListResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetList not implemented")
@@ -422,6 +464,42 @@ func _Bridge_PreviewMember_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_RequestCrossCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestCrossCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).RequestCrossCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_RequestCrossCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).RequestCrossCertificate(ctx, req.(*RequestCrossCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_AcceptCrossCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptCrossCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).AcceptCrossCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_AcceptCrossCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).AcceptCrossCertificate(ctx, req.(*AcceptCrossCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Bridge_GetList_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetListRequest)
 	if err := dec(in); err != nil {
@@ -496,6 +574,14 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewMember",
 			Handler:    _Bridge_PreviewMember_Handler,
+		},
+		{
+			MethodName: "RequestCrossCertificate",
+			Handler:    _Bridge_RequestCrossCertificate_Handler,
+		},
+		{
+			MethodName: "AcceptCrossCertificate",
+			Handler:    _Bridge_AcceptCrossCertificate_Handler,
 		},
 		{
 			MethodName: "GetList",

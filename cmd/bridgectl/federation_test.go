@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"log/slog"
 	"strings"
 	"time"
 
+	"bridge.example/crosscert"
 	"bridge.example/internal/edge/adminapi"
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/federation"
@@ -69,6 +71,37 @@ func (f fakeFederation) Preview(ctx context.Context, id membership.ID) (federati
 		},
 		Overlaps: []federation.Overlap{{Kind: federation.MailDomain, Name: "mail.beta.example", With: "beta", Other: "beta.example"}, {Kind: federation.CAName, Name: "CN=BRIDGE", Other: "CN=Bridge"}},
 	}, nil
+}
+
+// InboundRequest asks as if the member's first CA were the bridge.
+func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return federation.InboundRequest{}, err
+	}
+	anchors, _ := m.Certificates()
+	return federation.InboundRequest{CertificateRequest: []byte("a request"), Inbound: crosscert.Inbound{
+		Bridge: anchors[0], Anchors: anchors, MailDomains: m.MailDomains, IssuedBy: "http://repository.example/issued-by-bridge.p7c",
+	}}, nil
+}
+
+// AcceptInbound finds fault with a root.
+func (f fakeFederation) AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (v federation.InboundVerdict, err error) {
+	v.Findings = []crosscert.Finding{{Rule: "policyConstraints", Source: "RFC 5280 §4.2.1.11", Problem: "not critical", Should: true}}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return v, err
+	}
+	if _, err := f.Register.Member(ctx, id); err != nil {
+		return v, err
+	}
+	if bytes.Equal(c.RawSubject, c.RawIssuer) {
+		v.Findings = append(v.Findings, crosscert.Finding{Rule: "subject", Source: "RFC 5280 §6.1.3", Problem: "not the bridge CA's name"})
+	} else if !trial {
+		v.Accepted = true
+		v.Case, err = caseOf(f.Register.AcceptInbound(ctx, id, by, der))
+	}
+	return v, err
 }
 
 func caseOf(m membership.Member, err error) (federation.Case, error) {

@@ -57,15 +57,23 @@ func align(w io.Writer, text string) error {
 }
 
 func (t *tool) emitJSON(v any) error {
+	text, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(t.out, text)
+	return err
+}
+
+func encodeJSON(v any) (string, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
-		return err
+		return "", err
 	}
-	_, err := io.WriteString(t.out, escapeJSON(b.String()))
-	return err
+	return escapeJSON(b.String()), nil
 }
 
 // report writes err, if there is one, and returns the exit code.

@@ -10,10 +10,6 @@ import (
 	"bridge.example/api/proto"
 )
 
-func (t *tool) crosscertCommand() *cobra.Command {
-	return t.noun("crosscert", "Look at what cross-certificates open", t.crosscertPreview())
-}
-
 func (t *tool) crosscertPreview() *cobra.Command {
 	return &cobra.Command{
 		Use: "preview MEMBER", Short: "Show what admitting a member would open and close", Args: cobra.ExactArgs(1), ValidArgsFunction: t.memberIDs,

@@ -36,6 +36,7 @@ type member struct {
 	Anchors       []certificate `json:"anchors"`
 	Intermediates []certificate `json:"intermediates"`
 	CrossFrom     []certificate `json:"cross_from"`
+	Accepted      []accepted    `json:"accepted"`
 
 	Projection projection `json:"projection"`
 	Pending    string     `json:"pending,omitempty"`
@@ -44,6 +45,13 @@ type member struct {
 type actor struct {
 	Person     string `json:"person"`
 	Credential string `json:"credential"`
+}
+
+// accepted is a certificate for the bridge that came after the application.
+type accepted struct {
+	certificate
+	actor
+	At time.Time `json:"at,omitzero"`
 }
 
 type decision struct {
@@ -119,6 +127,9 @@ func newMember(p *proto.Member) member {
 		}),
 		Anchors: each(a.GetAnchors(), newCA), Intermediates: each(a.GetIntermediates(), newCA),
 		CrossFrom: each(a.GetCrossCertificates(), newCertificate),
+		Accepted: each(p.GetAccepted(), func(a *proto.AcceptedCertificate) accepted {
+			return accepted{newCertificate(a.GetCertificate()), newActor(a.GetBy()), instant(a.GetAt())}
+		}),
 		Projection: projection{
 			Listed: pr.GetListed(), ListNumber: pr.GetListNumber(),
 			DirectoryDomains: each(pr.GetDirectoryDomains(), same), ResponderIssuers: each(pr.GetResponderIssuers(), same),
@@ -282,6 +293,10 @@ func (m member) rows() rows {
 			s += fmt.Sprintf(", revoked %s (%s)", stamp(c.RevokedAt), c.Reason)
 		}
 		r.add("cross-certificate", s)
+	}
+	for _, a := range m.Accepted {
+		r.addCA("accepted for the bridge", a.certificate)
+		r.add("accepted", stamp(a.At)+" by "+a.Person)
 	}
 	r.add("applied", stamp(m.AppliedAt)+" by "+m.AppliedBy.Person)
 	for _, d := range m.Decisions {

@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 //	officers/mallory               a certificate of another CA
 //	officers/late                  an expired certificate
 //	root.pem, issuing.der, two.pem certificates for applications
+//	bridge.pem                     what the CA of root.pem issued to another CA
 //	lists/                         what writeLists makes
 //	paths/                         what writePaths makes
 //	$ADMIN                         the daemon's address
@@ -95,6 +96,10 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	root := newAuthority(t, "Alpha Root")
 	write(t, filepath.Join(dir, "root.pem"), pemOf(root.cert.Raw))
 	write(t, filepath.Join(dir, "two.pem"), append(pemOf(root.cert.Raw), pemOf(root.cert.Raw)...))
+	bridge := root.issue(t, "Bridge by Alpha", time.Hour, func(c *x509.Certificate) {
+		c.BasicConstraintsValid, c.IsCA, c.KeyUsage = true, true, x509.KeyUsageCertSign
+	})
+	write(t, filepath.Join(dir, "bridge.pem"), pemOf(bridge.Certificate[0]))
 	write(t, filepath.Join(dir, "issuing.der"), newAuthority(t, "Alpha Issuing").cert.Raw)
 
 	writeLists(t, filepath.Join(dir, "lists"))
@@ -185,18 +190,21 @@ func (a authority) sign(t *testing.T, tmpl *x509.Certificate, key *ecdsa.Private
 	return der
 }
 
-// issue makes a certificate for name as server and as client.
-func (a authority) issue(t *testing.T, name string, validity time.Duration) tls.Certificate {
+// issue makes a certificate for name as server and as client, or as changes say.
+func (a authority) issue(t *testing.T, name string, validity time.Duration, changes ...func(*x509.Certificate)) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der := a.sign(t, &x509.Certificate{
+	tmpl := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, SerialNumber: big.NewInt(2),
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(validity), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	}
+	for _, change := range changes {
+		change(tmpl)
+	}
+	return tls.Certificate{Certificate: [][]byte{a.sign(t, tmpl, key)}, PrivateKey: key}
 }
 
 // writeOfficer writes a credential directory.

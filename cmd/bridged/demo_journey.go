@@ -104,7 +104,7 @@ func names(l *signedlist.List) (out []string) {
 // alpha's own policy.
 func (d *demo) whyTrust(ctx context.Context, alpha *lab.Organisation, leaf *x509.Certificate, address string) (*pathval.Result, error) {
 	var between []*pathval.Certificate
-	for _, published := range []string{crosscert.IssuedToPath, daemon.IssuedByBridgePath, crosscert.IssuedByPath("beta")} {
+	for _, published := range []string{crosscert.IssuedToPath, crosscert.IssuedByBridgePath, crosscert.IssuedByPath("beta")} {
 		der, err := d.fetch(ctx, published)
 		if err != nil {
 			return nil, err

@@ -15,9 +15,8 @@ import (
 // Where the repository publishes, beside the paths of [crosscert], which stand
 // in certificates.
 const (
-	ListPath           = "/list.p7s"
-	BridgeCAPath       = "/bridge-ca.cer"
-	IssuedByBridgePath = "/issued-by-bridge.p7c"
+	ListPath     = "/list.p7s"
+	BridgeCAPath = "/bridge-ca.cer"
 )
 
 // files shows the federation's artifacts as files. It is a repository.Source.
@@ -85,7 +84,7 @@ func published(a *federation.Artifacts, old *repository.Files) (out []repository
 		to, from = append(to, t.CrossTo), append(from, t.CrossFrom)
 		bundle(crosscert.IssuedByPath(string(t.ID)), t.CrossFrom, t.Intermediates)
 	}
-	bundle(IssuedByBridgePath, append(to, a.Signers)...)
+	bundle(crosscert.IssuedByBridgePath, append(to, a.Signers)...)
 	bundle(crosscert.IssuedToPath, from...)
 	return out
 }

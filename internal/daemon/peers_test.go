@@ -284,7 +284,7 @@ const bridgeName = "Test Bridge CA"
 // crossTo is the bridge's certificate for a member, as published.
 func (p *tour) crossTo(t *testing.T, m *lab.Organisation) string {
 	t.Helper()
-	return p.published(t, daemon.IssuedByBridgePath, m.Spec.Name+" Root CA", bridgeName)
+	return p.published(t, crosscert.IssuedByBridgePath, m.Spec.Name+" Root CA", bridgeName)
 }
 
 // path are arguments for "openssl verify": from one member's root, under its

@@ -86,21 +86,30 @@ func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member)
 
 // requests are the cross-certificates that a member in force needs.
 func (f *Federation) requests(t *Trusted, m membership.Member) (out []crosscert.Request, err error) {
-	r := crosscert.Request{Member: string(m.ID), MailDomains: m.MailDomains}
-	for _, p := range m.Policies {
-		bridge, err1 := x509.ParseOID(p.Bridge)
-		member, err2 := x509.ParseOID(p.Member)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, err
-		}
-		r.Mappings = append(r.Mappings, crosscert.Mapping{Bridge: bridge, Member: member})
+	mappings, err := mappingsOf(&m.Application)
+	if err != nil {
+		return nil, err
 	}
+	r := crosscert.Request{Member: string(m.ID), MailDomains: m.MailDomains, Mappings: mappings}
 	for _, anchor := range t.Anchors {
 		r.Subject, r.MaxPathLen = anchor, 0
 		for _, i := range t.Intermediates {
 			r.MaxPathLen = max(r.MaxPathLen, depth(i, []*x509.Certificate{anchor}, t.Intermediates))
 		}
 		out = append(out, r)
+	}
+	return out, nil
+}
+
+// mappingsOf are the rows of policies of an application.
+func mappingsOf(a *membership.Application) (out []crosscert.Mapping, err error) {
+	for _, p := range a.Policies {
+		bridge, err1 := x509.ParseOID(p.Bridge)
+		member, err2 := x509.ParseOID(p.Member)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		out = append(out, crosscert.Mapping{Bridge: bridge, Member: member})
 	}
 	return out, nil
 }

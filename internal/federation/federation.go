@@ -336,11 +336,8 @@ func (f *Federation) examine(a *membership.Application) error {
 		}
 	}
 	for i, der := range a.CrossCertificates {
-		c, err := x509.ParseCertificate(der)
-		if err == nil {
-			err = crosscert.CheckInbound(c, f.BridgeCA, anchors)
-		}
-		if err != nil {
+		findings, err := f.checkInbound(a, der)
+		if err := errors.Join(err, crosscert.InboundError(findings)); err != nil {
 			errs = append(errs, fmt.Errorf("cross_certificates[%d]: %w", i, err))
 		}
 	}

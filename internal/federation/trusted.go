@@ -34,7 +34,7 @@ func trust(m membership.Member, at time.Time) Trusted {
 			t.Policies = append(t.Policies, oid)
 		}
 	}
-	for _, der := range m.CrossCertificates {
+	for _, der := range m.CertificatesForBridge() {
 		// Parsed and checked when it was applied for.
 		if c, err := x509.ParseCertificate(der); err == nil && !at.After(c.NotAfter) {
 			t.CrossFrom = append(t.CrossFrom, c)

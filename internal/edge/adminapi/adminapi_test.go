@@ -323,3 +323,40 @@ func TestStatusAndList(t *testing.T) {
 		t.Errorf("list: %v, %v", list, err)
 	}
 }
+
+// TestCrossCertificate asks for a certificate, tries one, and hands it in.
+func TestCrossCertificate(t *testing.T) {
+	anna := start(t, newFake(t), quiet).as(t, "anna")
+	app := application(t, "alpha")
+	if _, err := anna.ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: app}); err != nil {
+		t.Fatal(err)
+	}
+	q, err := anna.RequestCrossCertificate(t.Context(), &proto.RequestCrossCertificateRequest{Id: "alpha"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(q.Fields) == 0 || len(q.CertificateRequest) == 0 || !bytes.Equal(q.BridgeCa, app.Anchors[0].Certificate) || len(q.Issuers) != 1 {
+		t.Errorf("got %v", q)
+	}
+	accept := &proto.AcceptCrossCertificateRequest{Id: "alpha", Certificate: newAuthority(t, "x").cert.Raw, Trial: true}
+	for _, accepted := range []bool{false, true} {
+		r, err := anna.AcceptCrossCertificate(t.Context(), accept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Accepted != accepted || (r.Member != nil) != accepted || len(r.Findings) != 1 || !r.Findings[0].Should {
+			t.Errorf("trial %v: got %v", accept.Trial, r)
+		}
+		if accepted && (len(r.Member.Accepted) != 1 || r.Member.Accepted[0].By.GetPerson() != "anna") {
+			t.Errorf("got %v, want the certificate, accepted by anna", r.Member.Accepted)
+		}
+		accept.Trial = false
+	}
+	for _, id := range []string{"../etc", ""} {
+		_, err := anna.RequestCrossCertificate(t.Context(), &proto.RequestCrossCertificateRequest{Id: id})
+		_, err2 := anna.AcceptCrossCertificate(t.Context(), &proto.AcceptCrossCertificateRequest{Id: id})
+		if status.Code(err) != codes.InvalidArgument || status.Code(err2) != codes.InvalidArgument {
+			t.Errorf("id %q: got %v and %v", id, err, err2)
+		}
+	}
+}

@@ -80,6 +80,9 @@ func fromCase(c federation.Case) *proto.Member {
 			}),
 		},
 		Pending: c.Pending,
+		Accepted: convert.Each(m.Inbound, func(i membership.Inbound) *proto.AcceptedCertificate {
+			return &proto.AcceptedCertificate{Certificate: i.Certificate, By: fromActor(i.By), At: fromTime(i.At)}
+		}),
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"bridge.example/api/proto"
+	"bridge.example/crosscert"
 	"bridge.example/internal/edge/adminapi"
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/federation"
@@ -128,6 +129,26 @@ func (f *fake) Preview(ctx context.Context, id membership.ID) (federation.Previe
 		}, {Change: federation.Closes}, {Change: federation.Stays}},
 		Overlaps: []federation.Overlap{{Kind: federation.MailDomain, Name: "a.example", With: "beta", Other: "example"}},
 	}, nil
+}
+
+// InboundRequest asks as if the member's first CA were the bridge.
+func (f *fake) InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return federation.InboundRequest{}, err
+	}
+	anchors, _ := m.Certificates()
+	return federation.InboundRequest{CertificateRequest: []byte{1}, Inbound: crosscert.Inbound{Bridge: anchors[0], Anchors: anchors, MailDomains: m.MailDomains}}, nil
+}
+
+// AcceptInbound finds one thing to advise, and forbids nothing.
+func (f *fake) AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (v federation.InboundVerdict, err error) {
+	v.Findings = []crosscert.Finding{{Rule: "a", Source: "b", Problem: "c", Should: true}}
+	if !trial {
+		v.Accepted = true
+		v.Case, err = caseOf(f.Register.AcceptInbound(ctx, id, by, der))
+	}
+	return v, err
 }
 
 func (f *fake) Status(context.Context) (federation.Status, error) {

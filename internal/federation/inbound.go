@@ -1,0 +1,99 @@
+package federation
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/fault"
+	"bridge.example/membership"
+)
+
+// InboundRequest is what a member needs to certify the bridge CA.
+type InboundRequest struct {
+	Inbound            crosscert.Inbound // what the certificate must be
+	CertificateRequest []byte            // PKCS #10, DER
+}
+
+// InboundVerdict is what was found about a member's certificate for the bridge.
+type InboundVerdict struct {
+	Findings []crosscert.Finding
+	// Accepted says that the certificate is in the record now, and published
+	// while the member is in force.
+	Accepted bool
+	Case     Case // zero unless Accepted
+}
+
+// InboundRequest returns what the member id, in whatever state, needs to
+// certify the bridge CA. Errors: NotFound.
+func (f *Federation) InboundRequest(ctx context.Context, id membership.ID) (InboundRequest, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return InboundRequest{}, err
+	}
+	in, err := f.inbound(&m.Application)
+	if err != nil {
+		return InboundRequest{}, err
+	}
+	request, err := f.Authority.CertificateRequest()
+	return InboundRequest{Inbound: in, CertificateRequest: request}, err
+}
+
+// AcceptInbound checks a DER certificate that the member's CA issued to the
+// bridge CA and, when nothing forbids it and it is not a trial, records and
+// publishes it. Errors: NotFound; Invalid for what is no certificate; those of
+// [membership.Register.AcceptInbound]. A bad certificate is no error: the
+// verdict says so.
+func (f *Federation) AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (v InboundVerdict, err error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return v, err
+	}
+	if v.Findings, err = f.checkInbound(&m.Application, der); err != nil {
+		return v, err
+	}
+	if trial || crosscert.InboundError(v.Findings) != nil {
+		return v, nil
+	}
+	if m, err = f.Register.AcceptInbound(ctx, id, by, der); err != nil {
+		return v, err
+	}
+	v.Accepted = true
+	if m.State == membership.Active {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if err := f.Reconcile(ctx); err != nil {
+			f.Log.Error("projections do not follow an accepted certificate", "member", id, "err", err)
+		}
+	}
+	v.Case, err = f.caseOf(ctx, m)
+	return v, err
+}
+
+// inbound is what a certificate for the bridge must be, from an application
+// that was validated.
+func (f *Federation) inbound(a *membership.Application) (crosscert.Inbound, error) {
+	mappings, err := mappingsOf(a)
+	if err != nil {
+		return crosscert.Inbound{}, err
+	}
+	in := crosscert.Inbound{Mappings: mappings, MailDomains: a.MailDomains}
+	in.Anchors, _ = a.Certificates()
+	for _, anchor := range a.Anchors {
+		in.CRLs = append(in.CRLs, anchor.CRL...)
+	}
+	return f.Authority.Inbound(in), nil
+}
+
+func (f *Federation) checkInbound(a *membership.Application, der []byte) ([]crosscert.Finding, error) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "not a certificate: %w", err)
+	}
+	in, err := f.inbound(a)
+	if err != nil {
+		return nil, err
+	}
+	return crosscert.CheckInbound(c, in, f.Now()), nil
+}

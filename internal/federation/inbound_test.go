@@ -1,0 +1,89 @@
+package federation_test
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"testing"
+
+	"bridge.example/crosscert"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/wire/certext"
+)
+
+// certifyBridge has a member's CA issue the least that may be published.
+func certifyBridge(t *testing.T, issuer *ca, bridge *x509.Certificate, change func(*x509.Certificate)) []byte {
+	t.Helper()
+	own, err := x509.ParseOID(memberPolicy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lvl, err := x509.ParseOID(level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mappings, err := certext.PolicyMappings([]certext.Mapping{{Issuer: own, Subject: lvl}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(5), RawSubject: bridge.RawSubject, SubjectKeyId: bridge.SubjectKeyId,
+		NotBefore: issuer.cert.NotBefore, NotAfter: issuer.cert.NotAfter, IsCA: true, BasicConstraintsValid: true, MaxPathLen: -1,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, Policies: []x509.OID{own}, ExtraExtensions: []pkix.Extension{mappings},
+	}
+	change(template)
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer.cert, bridge.PublicKey, issuer.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// TestAcceptInbound: a member's certificate for the bridge is published once
+// it is accepted, and only then; the member's approvals stand.
+func TestAcceptInbound(t *testing.T) {
+	b := open(t, found(t), nil)
+	beta := newCA(t, "beta root", nil)
+	b.admit(t, application("beta", beta.cert.Raw))
+	bridge := b.Artifacts().BridgeCA
+	good := certifyBridge(t, beta, bridge, func(*x509.Certificate) {})
+	bad := certifyBridge(t, beta, bridge, func(c *x509.Certificate) { c.MaxPathLen, c.MaxPathLenZero = 0, true })
+	stranger := certifyBridge(t, newCA(t, "beta root", nil), bridge, func(*x509.Certificate) {})
+	published := func() int { return len(b.Artifacts().Trusted[0].CrossFrom) }
+	for _, tt := range []struct {
+		name     string
+		der      []byte
+		trial    bool
+		accepted bool
+		forbids  bool
+	}{
+		{"path length 0", bad, false, false, true},
+		{"a stranger's of the same name", stranger, false, false, true},
+		{"a trial", good, true, false, false},
+		{"what may be published", good, false, true, false},
+		{"the same again", good, false, true, false},
+	} {
+		v, err := b.AcceptInbound(t.Context(), "beta", actor("ada"), tt.der, tt.trial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forbids := crosscert.InboundError(v.Findings) != nil
+		if v.Accepted != tt.accepted || forbids != tt.forbids || len(v.Findings) == 0 || (published() == 1) != tt.accepted {
+			t.Errorf("%s: got %+v with %d published", tt.name, v, published())
+		}
+	}
+	c, err := b.Case(t.Context(), "beta")
+	if err != nil || !c.Projection.Listed || len(c.Projection.CrossCertificates) != 1 || len(c.Member.Inbound) != 1 {
+		t.Errorf("got %+v, %v; want a member in force with one certificate accepted", c, err)
+	}
+	for id, want := range map[string]fault.Kind{"gamma": fault.NotFound, "beta": fault.Invalid} {
+		if _, err := b.AcceptInbound(t.Context(), application(id, nil).ID, actor("ada"), []byte{1}, false); fault.KindOf(err) != want {
+			t.Errorf("garbage for %s: got %v, want %v", id, err, want)
+		}
+	}
+	q, err := b.InboundRequest(t.Context(), "beta")
+	if err != nil || !q.Inbound.Bridge.Equal(bridge) || len(q.CertificateRequest) == 0 || len(q.Inbound.Mappings) != 1 || len(q.Inbound.Anchors) != 1 {
+		t.Errorf("got %+v, %v", q, err)
+	}
+}

@@ -21,7 +21,9 @@ import (
 
 	xocsp "golang.org/x/crypto/ocsp"
 
+	"bridge.example/crosscert"
 	"bridge.example/internal/lab"
+	"bridge.example/internal/wire/certext"
 	"bridge.example/signedlist"
 )
 
@@ -283,6 +285,25 @@ func TestDemo(t *testing.T) {
 				if got := d.status(t, issuing, cert); got != want {
 					t.Errorf("%s (%s): the responder says %s, want %s", u.Mail, u.State, got, want)
 				}
+			}
+		}
+	})
+
+	t.Run("cross-certificates are published in pairs, and asked for", func(t *testing.T) {
+		for _, m := range d.Members {
+			p, err := certext.ParseCertificatePair(d.get(t, d.Repository+crosscert.PairPath(m.ID, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			to, from := d.certificate(t, m.CrossTo), d.certificate(t, m.CrossFrom)
+			if !bytes.Equal(p.IssuedToThisCA, to.Raw) || !bytes.Equal(p.IssuedByThisCA, from.Raw) {
+				t.Errorf("%s: the pair holds other certificates", m.ID)
+			}
+			if out, code := d.bridgectl(t, 0, "crosscert", "accept", m.ID, d.path(m.CrossFrom), "--trial"); code != 0 || strings.Contains(out, "must") {
+				t.Errorf("%s: its certificate for the bridge: exit %d\n%s", m.ID, code, out)
+			}
+			if out, code := d.bridgectl(t, 0, "crosscert", "request", m.ID); code != 0 || !strings.Contains(out, "policyMappings\tnon-critical\t"+m.Policy+":"+d.Policy) {
+				t.Errorf("%s: exit %d\n%s", m.ID, code, out)
 			}
 		}
 	})

@@ -47,6 +47,7 @@ const (
 	typeCRL          = "application/pkix-crl"
 	typeCertificates = "application/pkcs7-mime; smime-type=certs-only"
 	typeList         = "application/cms"
+	typePair         = "application/octet-stream" // of a directory attribute; it has none of its own
 )
 
 // published is every file of a. Files whose bytes are as they were keep their
@@ -83,6 +84,11 @@ func published(a *federation.Artifacts, old *repository.Files) (out []repository
 	for _, t := range a.Trusted {
 		to, from = append(to, t.CrossTo), append(from, t.CrossFrom)
 		bundle(crosscert.IssuedByPath(string(t.ID)), t.CrossFrom, t.Intermediates)
+		for i, p := range crosscert.Pairs(t.CrossTo, t.CrossFrom) {
+			if der, err := p.Encode(); err == nil {
+				add(repository.File{Path: crosscert.PairPath(string(t.ID), i+1), ContentType: typePair, Body: der})
+			}
+		}
 	}
 	bundle(crosscert.IssuedByBridgePath, append(to, a.Signers)...)
 	bundle(crosscert.IssuedToPath, from...)

@@ -68,6 +68,11 @@ type Request struct {
 	// MaxPathLen is how many CAs may stand between Subject and a subscriber:
 	// 0 when Subject issues to subscribers only, 1 when its issuing CAs do.
 	MaxPathLen int
+	// Compatible makes nameConstraints, policyConstraints and inhibitAnyPolicy
+	// non-critical, against RFC 5280 §4.2.1.10, §4.2.1.11 and §4.2.1.14: GnuTLS
+	// and gpgsm refuse the certificate otherwise. The price is that a verifier
+	// which does not know them passes over the limits they set.
+	Compatible bool
 }
 
 // Profile is what one of the bridge's own signers is for.

@@ -65,6 +65,9 @@ type extension struct {
 	name     string
 	source   string
 	critical bool
+	// either is set where the compatible flavour of [Request] has it
+	// non-critical; a rule of the profile wants them all alike.
+	either   bool
 	required kind
 	optional kind
 }
@@ -89,7 +92,7 @@ func Lint(c *x509.Certificate) []Finding {
 			add(x.name, x.source, "does not belong here")
 		case ok && e.Critical && !x.critical:
 			add(x.name, x.source, "critical")
-		case ok && !e.Critical && x.critical:
+		case ok && !e.Critical && x.critical && !x.either:
 			add(x.name, x.source, "not critical")
 		}
 	}
@@ -143,20 +146,20 @@ var (
 
 // extensions is the table of the profile.
 var extensions = []extension{
-	{asn1.ObjectIdentifier{2, 5, 29, 19}, "basicConstraints", "RFC 5280 §4.2.1.9", true, authority, 0},
-	{asn1.ObjectIdentifier{2, 5, 29, 15}, "keyUsage", "RFC 5280 §4.2.1.3", true, every, 0},
-	{asn1.ObjectIdentifier{2, 5, 29, 14}, "subjectKeyIdentifier", "RFC 5280 §4.2.1.2", false, every, 0},
-	{oidAuthorityKeyID, "authorityKeyIdentifier", "RFC 5280 §4.2.1.1", false, issued, 0},
-	{asn1.ObjectIdentifier{2, 5, 29, 32}, "certificatePolicies", "RFC 5280 §4.2.1.4", false, issued, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 19}, "basicConstraints", "RFC 5280 §4.2.1.9", true, false, authority, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 15}, "keyUsage", "RFC 5280 §4.2.1.3", true, false, every, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 14}, "subjectKeyIdentifier", "RFC 5280 §4.2.1.2", false, false, every, 0},
+	{oidAuthorityKeyID, "authorityKeyIdentifier", "RFC 5280 §4.2.1.1", false, false, issued, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 32}, "certificatePolicies", "RFC 5280 §4.2.1.4", false, false, issued, 0},
 	// The RFC would have it critical; FBCA profile 2.0 does not, for the sake of
 	// verifiers that do not know it.
-	{certext.OIDPolicyMappings(), "policyMappings", "FBCA profile 2.0, worksheet 3", false, cross, 0},
-	{certext.OIDPolicyConstraints(), "policyConstraints", "RFC 5280 §4.2.1.11", true, cross, 0},
-	{certext.OIDInhibitAnyPolicy(), "inhibitAnyPolicy", "RFC 5280 §4.2.1.14", true, cross, 0},
-	{certext.OIDNameConstraints(), "nameConstraints", "RFC 5280 §4.2.1.10", true, cross, 0},
-	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, issued, 0},
-	{oidCRLDistributionPoints, "cRLDistributionPoints", "RFC 5280 §4.2.1.13", false, issued, 0},
-	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}, "authorityInfoAccess", "RFC 5280 §4.2.2.1", false, issued, 0},
-	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, 0, cross},
-	{oidNoCheck, "ocsp-nocheck", "RFC 6960 §4.2.2.2.1", false, ocspSigner, 0},
+	{certext.OIDPolicyMappings(), "policyMappings", "FBCA profile 2.0, worksheet 3", false, false, cross, 0},
+	{certext.OIDPolicyConstraints(), "policyConstraints", "RFC 5280 §4.2.1.11", true, true, cross, 0},
+	{certext.OIDInhibitAnyPolicy(), "inhibitAnyPolicy", "RFC 5280 §4.2.1.14", true, true, cross, 0},
+	{certext.OIDNameConstraints(), "nameConstraints", "RFC 5280 §4.2.1.10", true, true, cross, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, false, issued, 0},
+	{oidCRLDistributionPoints, "cRLDistributionPoints", "RFC 5280 §4.2.1.13", false, false, issued, 0},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}, "authorityInfoAccess", "RFC 5280 §4.2.2.1", false, false, issued, 0},
+	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, false, 0, cross},
+	{oidNoCheck, "ocsp-nocheck", "RFC 6960 §4.2.2.2.1", false, false, ocspSigner, 0},
 }

@@ -47,6 +47,13 @@ var profile = []rule{
 		skip, err := certext.ParseInhibitAnyPolicy(c)
 		return when(err != nil || skip != 0, "want 0")
 	}},
+	{"criticality", "bridge profile", cross, func(c *x509.Certificate) string {
+		names, _ := certext.Find(c, certext.OIDNameConstraints())
+		policies, _ := certext.Find(c, certext.OIDPolicyConstraints())
+		anyPolicy, _ := certext.Find(c, certext.OIDInhibitAnyPolicy())
+		return when(names.Critical != policies.Critical || names.Critical != anyPolicy.Critical,
+			"nameConstraints, policyConstraints and inhibitAnyPolicy are critical all, or none in the compatible flavour")
+	}},
 	{"nameConstraints", "RFC 5280 §4.2.1.10, S/MIME BR §7.1.5", cross, checkMailNames},
 	{"authorityInfoAccess", "FBCA profile, worksheet 3", issued, func(c *x509.Certificate) string {
 		return when(len(c.OCSPServer) > 0 || len(c.IssuingCertificateURL) != 1 || !isBundle(c.IssuingCertificateURL[0]),

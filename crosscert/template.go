@@ -64,6 +64,9 @@ func (a *Authority) crossTemplate(r Request) (*x509.Certificate, error) {
 	); err != nil {
 		return nil, err
 	}
+	for i := range t.ExtraExtensions {
+		t.ExtraExtensions[i].Critical = t.ExtraExtensions[i].Critical && !r.Compatible
+	}
 	if r.MaxPathLen == 0 {
 		return t, nil // no CAs below, so nothing to look for
 	}

@@ -45,7 +45,18 @@ type Application struct {
 	// CrossCertificates are DER certificates that the member's CA issued to the
 	// bridge CA.
 	CrossCertificates [][]byte `json:"cross_certificates"`
+	// CrossProfile is how strict the bridge's certificates for the anchors are:
+	// empty, or Compatible.
+	CrossProfile CrossProfile `json:"cross_profile,omitempty"`
 }
+
+// CrossProfile is a flavour of the bridge's certificates for a member.
+type CrossProfile string
+
+// Compatible has the limits of the certificates non-critical, so that GnuTLS and
+// gpgsm accept them. Verifiers that do not know the limits then pass over them,
+// where they would have refused the certificate.
+const Compatible CrossProfile = "compatible"
 
 // Contact is a person or role to reach.
 type Contact struct {
@@ -127,6 +138,9 @@ func (a *Application) Validate() error {
 	}
 	a.validateNames(&p)
 	a.validateCAs(&p)
+	if a.CrossProfile != "" && a.CrossProfile != Compatible {
+		p.addf("cross_profile: %q is not known; want nothing, or %q", a.CrossProfile, Compatible)
+	}
 	a.validateDirectories(&p)
 	if len(p) > 0 {
 		return fault.New(fault.Invalid, "application: %s", strings.Join(p, "; "))

@@ -152,6 +152,7 @@ func TestRecordHash(t *testing.T) {
 		"directory":    func(a *membership.Application) { a.Directories = nil },
 		"anchor":       func(a *membership.Application) { a.Anchors = nil },
 		"intermediate": func(a *membership.Application) { a.Intermediates = a.Anchors },
+		"profile":      func(a *membership.Application) { a.CrossProfile = membership.Compatible },
 		"cross":        func(a *membership.Application) { a.CrossCertificates = [][]byte{{1}} },
 	} {
 		a := base

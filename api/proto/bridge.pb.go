@@ -2659,8 +2659,11 @@ type Application struct {
 	Intermediates []*CA `protobuf:"bytes,9,rep,name=intermediates,proto3" json:"intermediates,omitempty"`
 	// Certificates that the member's CA issued to the bridge CA, DER.
 	CrossCertificates [][]byte `protobuf:"bytes,10,rep,name=cross_certificates,json=crossCertificates,proto3" json:"cross_certificates,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Empty, or "compatible": the limits in the bridge's certificates for the
+	// anchors are then non-critical.
+	CrossProfile  string `protobuf:"bytes,11,opt,name=cross_profile,json=crossProfile,proto3" json:"cross_profile,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Application) Reset() {
@@ -2761,6 +2764,13 @@ func (x *Application) GetCrossCertificates() [][]byte {
 		return x.CrossCertificates
 	}
 	return nil
+}
+
+func (x *Application) GetCrossProfile() string {
+	if x != nil {
+		return x.CrossProfile
+	}
+	return ""
 }
 
 type Contact struct {
@@ -3230,7 +3240,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x129\n" +
 	"\n" +
 	"revoked_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x92\x03\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xb7\x03\n" +
 	"\vApplication\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -3242,7 +3252,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\aanchors\x18\b \x03(\v2\r.bridge.v1.CAR\aanchors\x123\n" +
 	"\rintermediates\x18\t \x03(\v2\r.bridge.v1.CAR\rintermediates\x12-\n" +
 	"\x12cross_certificates\x18\n" +
-	" \x03(\fR\x11crossCertificates\"]\n" +
+	" \x03(\fR\x11crossCertificates\x12#\n" +
+	"\rcross_profile\x18\v \x01(\tR\fcrossProfile\"]\n" +
 	"\aContact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x14\n" +

@@ -44,6 +44,8 @@ type applicationFile struct {
 	Anchors           []caFile `yaml:"anchors"`
 	Intermediates     []caFile `yaml:"intermediates"`
 	CrossCertificates []string `yaml:"cross_certificates"`
+
+	CrossProfile membership.CrossProfile `yaml:"cross_profile"`
 }
 
 type caFile struct {
@@ -74,7 +76,7 @@ func readApplication(path string) (*proto.Application, error) {
 	dir := filepath.Dir(path)
 	a := membership.Application{
 		ID: f.ID, Name: f.Name, Country: f.Country, Contacts: f.Contacts, MailDomains: f.MailDomains,
-		Policies: f.Policies, Directories: f.Directories,
+		Policies: f.Policies, Directories: f.Directories, CrossProfile: f.CrossProfile,
 		Anchors: c.cas(dir, "anchors", f.Anchors), Intermediates: c.cas(dir, "intermediates", f.Intermediates),
 	}
 	for i, name := range f.CrossCertificates {

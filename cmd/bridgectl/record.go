@@ -36,6 +36,7 @@ type member struct {
 	Anchors       []certificate `json:"anchors"`
 	Intermediates []certificate `json:"intermediates"`
 	CrossFrom     []certificate `json:"cross_from"`
+	CrossProfile  string        `json:"cross_profile,omitempty"`
 	Accepted      []accepted    `json:"accepted"`
 
 	Projection projection `json:"projection"`
@@ -126,7 +127,7 @@ func newMember(p *proto.Member) member {
 			return directory{d.GetUrl(), d.GetBase(), d.GetDialect(), d.GetBindDn(), d.GetCredential(), d.GetStartTls()}
 		}),
 		Anchors: each(a.GetAnchors(), newCA), Intermediates: each(a.GetIntermediates(), newCA),
-		CrossFrom: each(a.GetCrossCertificates(), newCertificate),
+		CrossFrom: each(a.GetCrossCertificates(), newCertificate), CrossProfile: a.GetCrossProfile(),
 		Accepted: each(p.GetAccepted(), func(a *proto.AcceptedCertificate) accepted {
 			return accepted{newCertificate(a.GetCertificate()), newActor(a.GetBy()), instant(a.GetAt())}
 		}),
@@ -253,6 +254,9 @@ func (m member) bound() (r rows) {
 	}
 	for _, c := range m.CrossFrom {
 		r.addCA("for the bridge", c)
+	}
+	if m.CrossProfile != "" {
+		r.add("cross-certificates", m.CrossProfile+": verifiers that do not know the limits in them pass over these")
 	}
 	r.add("record hash", m.RecordHash)
 	return r

@@ -4,12 +4,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/big"
 	"testing"
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/wire/certext"
+	"bridge.example/membership"
 )
 
 // certifyBridge has a member's CA issue the least that may be published.
@@ -85,5 +87,22 @@ func TestAcceptInbound(t *testing.T) {
 	q, err := b.InboundRequest(t.Context(), "beta")
 	if err != nil || !q.Inbound.Bridge.Equal(bridge) || len(q.CertificateRequest) == 0 || len(q.Inbound.Mappings) != 1 || len(q.Inbound.Anchors) != 1 {
 		t.Errorf("got %+v, %v", q, err)
+	}
+}
+
+// TestCompatible: a member that asks for it gets the limits non-critical.
+func TestCompatible(t *testing.T) {
+	b := open(t, found(t), nil)
+	b.application.CrossProfile = membership.Compatible
+	b.admit(t, b.application)
+	for _, id := range []asn1.ObjectIdentifier{certext.OIDNameConstraints(), certext.OIDPolicyConstraints(), certext.OIDInhibitAnyPolicy()} {
+		if e, ok := certext.Find(b.Artifacts().Trusted[0].CrossTo[0], id); !ok || e.Critical {
+			t.Errorf("%v: there %v, critical %v; want it there and non-critical", id, ok, e.Critical)
+		}
+	}
+	a := application("beta", newCA(t, "beta root", nil).cert.Raw)
+	a.CrossProfile = "lax"
+	if _, err := b.Apply(t.Context(), actor("ada"), a); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("an unknown profile: got %v, want Invalid", err)
 	}
 }

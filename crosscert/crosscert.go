@@ -65,6 +65,14 @@ type Request struct {
 	// MailDomains are the 1 to 100 lower-case host names whose mail addresses,
 	// and those of the hosts below them, the member's certificates may carry.
 	MailDomains []string
+	// ExcludedDomains are up to 100 hosts below MailDomains whose addresses, and
+	// those of the hosts below them, it may not carry.
+	ExcludedDomains []string
+	// DirectoryNames are up to 20 names (RFC 4514) below which the subjects of
+	// all certificates under Subject must lie; any when there are none. Verifiers
+	// that know no such constraint, crypto/x509 among them, refuse the
+	// certificate unless it is Compatible.
+	DirectoryNames []string
 	// MaxPathLen is how many CAs may stand between Subject and a subscriber:
 	// 0 when Subject issues to subscribers only, 1 when its issuing CAs do.
 	MaxPathLen int

@@ -127,7 +127,19 @@ func TestLintValues(t *testing.T) {
 		{"cross", "those below without the host", mail(".alpha.example", ""), "nameConstraints"},
 		{"cross", "one mailbox", mail("a@alpha.example", ""), "nameConstraints"},
 		{"cross", "only an exclusion", mail("", "alpha.example"), "nameConstraints"},
-		{"cross", "an exclusion too", mail("alpha.example .alpha.example", "x.alpha.example"), "nameConstraints"},
+		{"cross", "an exclusion of a host alone", mail("alpha.example .alpha.example", "x.alpha.example"), "nameConstraints"},
+		{"cross", "an exclusion of all that is permitted", mail("alpha.example .alpha.example", "alpha.example .alpha.example"), "nameConstraints"},
+		{"cross", "an exclusion of another's", mail("alpha.example .alpha.example", "x.beta.example .x.beta.example"), "nameConstraints"},
+		{"cross", "directory names alone", func() (pkix.Extension, error) {
+			der, err := certext.EncodeName("O=alpha")
+			if err != nil {
+				return pkix.Extension{}, err
+			}
+			return certext.NameConstraints{Permitted: []certext.Subtree{{Form: certext.DirectoryName, Value: string(der)}}}.Extension()
+		}, "nameConstraints"},
+		{"cross", "the directory name of everything", certext.NameConstraints{Permitted: []certext.Subtree{
+			{Form: certext.RFC822Name, Value: "alpha.example"}, {Form: certext.RFC822Name, Value: ".alpha.example"}, {Form: certext.DirectoryName, Value: "\x30\x00"},
+		}}.Extension, "nameConstraints"},
 		{"cross", "host names", certext.NameConstraints{Permitted: []certext.Subtree{{Form: certext.DNSName, Value: "alpha.example"}}}.Extension, "nameConstraints"},
 		{"cross", "a path without end", raw(asn1.ObjectIdentifier{2, 5, 29, 19}, true, "3003 0101ff"), "basicConstraints"},
 		{"cross", "a certificate signer that signs no CRLs", raw(asn1.ObjectIdentifier{2, 5, 29, 15}, true, "0302 0204"), "keyUsage"},

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bridge.example/internal/fault"
+	"bridge.example/internal/wire/certext"
 )
 
 const (
 	maxMappings = 50
 	maxDomains  = 100
+	maxNames    = 20
 	maxPathLen  = 5
 )
 
@@ -28,6 +31,16 @@ func (a *Authority) checkRequest(r Request) error {
 	addf(len(r.MailDomains) == 0 || len(r.MailDomains) > maxDomains, "mail domains: want 1 to %d, got %d", maxDomains, len(r.MailDomains))
 	for _, d := range r.MailDomains {
 		addf(!isHost(d), "mail domains: %q is not a lower-case host name", d)
+	}
+	addf(len(r.ExcludedDomains) > maxDomains, "excluded domains: want at most %d, got %d", maxDomains, len(r.ExcludedDomains))
+	for _, d := range r.ExcludedDomains {
+		addf(!isHost(d) || !slices.ContainsFunc(r.MailDomains, func(m string) bool { return strings.HasSuffix(d, "."+m) }),
+			"excluded domains: %q is no host below a mail domain", d)
+	}
+	addf(len(r.DirectoryNames) > maxNames, "directory names: want at most %d, got %d", maxNames, len(r.DirectoryNames))
+	for _, n := range r.DirectoryNames {
+		_, err := certext.EncodeName(n)
+		addf(err != nil, "directory names: %v", err)
 	}
 	addf(r.MaxPathLen < 0 || r.MaxPathLen > maxPathLen, "path length: want 0 to %d, got %d", maxPathLen, r.MaxPathLen)
 	if r.Subject == nil {

@@ -2,6 +2,7 @@ package crosscert
 
 import (
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ var profile = []rule{
 		return when(names.Critical != policies.Critical || names.Critical != anyPolicy.Critical,
 			"nameConstraints, policyConstraints and inhibitAnyPolicy are critical all, or none in the compatible flavour")
 	}},
-	{"nameConstraints", "RFC 5280 §4.2.1.10, S/MIME BR §7.1.5", cross, checkMailNames},
+	{"nameConstraints", "RFC 5280 §4.2.1.10, S/MIME BR §7.1.5", cross, checkNames},
 	{"authorityInfoAccess", "FBCA profile, worksheet 3", issued, func(c *x509.Certificate) string {
 		return when(len(c.OCSPServer) > 0 || len(c.IssuingCertificateURL) != 1 || !isBundle(c.IssuingCertificateURL[0]),
 			"want one caIssuers with an http URL that ends in .p7c")
@@ -76,17 +77,44 @@ func wantKeyUsage(want x509.KeyUsage) func(*x509.Certificate) string {
 	}
 }
 
-// checkMailNames wants every mail domain twice, once as the host itself and
-// once for the hosts below it: each form alone leaves the other out.
-func checkMailNames(c *x509.Certificate) string {
+// checkNames wants mail domains permitted, directory names that name something
+// besides, and excluded nothing but hosts below what is permitted: anything else
+// would open more than the limits seem to say, or nothing at all.
+func checkNames(c *x509.Certificate) string {
 	names, err := certext.ParseNameConstraints(c)
 	if err != nil {
 		return err.Error()
 	}
-	if len(names.Permitted) == 0 {
-		return "nothing is permitted, which allows all"
-	}
+	var permitted []certext.Subtree
 	for _, n := range names.Permitted {
+		if n.Form != certext.DirectoryName {
+			permitted = append(permitted, n)
+		} else if n.Value == "\x30\x00" {
+			return "the empty directoryName is permitted, which allows all"
+		}
+	}
+	if len(permitted) == 0 {
+		return "no mail domain is permitted, which allows all"
+	}
+	for _, trees := range [][]certext.Subtree{permitted, names.Excluded} {
+		if problem := checkMailNames(trees); problem != "" {
+			return problem
+		}
+	}
+	for _, e := range names.Excluded {
+		if !slices.ContainsFunc(permitted, func(p certext.Subtree) bool {
+			return strings.HasPrefix(p.Value, ".") && strings.HasSuffix(strings.TrimPrefix(e.Value, "."), p.Value)
+		}) {
+			return fmt.Sprintf("%q is excluded and lies below nothing that is permitted", e.Value)
+		}
+	}
+	return ""
+}
+
+// checkMailNames wants every mail domain twice, once as the host itself and
+// once for the hosts below it: each form alone leaves the other out.
+func checkMailNames(trees []certext.Subtree) string {
+	for _, n := range trees {
 		host := strings.TrimPrefix(n.Value, ".")
 		other := certext.Subtree{Form: n.Form, Value: "." + host}
 		if other == n {
@@ -94,14 +122,14 @@ func checkMailNames(c *x509.Certificate) string {
 		}
 		switch {
 		case n.Form != certext.RFC822Name:
-			return when(true, "a name of form %d", n.Form)
+			return fmt.Sprintf("a name of form %d", n.Form)
 		case !isHost(host):
-			return when(true, "%q is neither a lower-case host name nor one after a dot", n.Value)
-		case !slices.Contains(names.Permitted, other):
-			return when(true, "%q is permitted without %q", n.Value, other.Value)
+			return fmt.Sprintf("%q is neither a lower-case host name nor one after a dot", n.Value)
+		case !slices.Contains(trees, other):
+			return fmt.Sprintf("%q is there without %q", n.Value, other.Value)
 		}
 	}
-	return when(len(names.Excluded) > 0, "something is excluded")
+	return ""
 }
 
 // isBundle reports whether u is where a certs-only CMS message is expected.

@@ -55,7 +55,17 @@ func (a *Authority) crossTemplate(r Request) (*x509.Certificate, error) {
 	t.Policies = sortUnique(t.Policies, x509.OID.String)
 	mappings = sortUnique(mappings, func(m certext.Mapping) string { return m.Issuer.String() + " " + m.Subject.String() })
 
-	names := certext.NameConstraints{Permitted: mailSubtrees(sortUnique(r.MailDomains, strings.Clone))}
+	names := certext.NameConstraints{
+		Permitted: mailSubtrees(sortUnique(r.MailDomains, strings.Clone)),
+		Excluded:  mailSubtrees(sortUnique(r.ExcludedDomains, strings.Clone)),
+	}
+	for _, n := range sortUnique(r.DirectoryNames, strings.Clone) {
+		der, err := certext.EncodeName(n)
+		if err != nil {
+			return nil, err
+		}
+		names.Permitted = append(names.Permitted, certext.Subtree{Form: certext.DirectoryName, Value: string(der)})
+	}
 	if err := extend(t,
 		func() (pkix.Extension, error) { return certext.PolicyMappings(mappings) },
 		certext.PolicyConstraints{RequireExplicit: 0, InhibitMapping: 0}.Extension,

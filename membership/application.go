@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bridge.example/internal/fault"
+	"bridge.example/internal/wire/certext"
 )
 
 // Bounds on what one application may carry. They are generous for an
@@ -24,6 +25,7 @@ const (
 	maxDirectories = 8
 	maxCertBytes   = 64 << 10
 	maxText        = 500
+	maxNames       = 20
 )
 
 // Application is what an organisation declares about itself. Every field is
@@ -45,6 +47,13 @@ type Application struct {
 	// CrossCertificates are DER certificates that the member's CA issued to the
 	// bridge CA.
 	CrossCertificates [][]byte `json:"cross_certificates"`
+	// DirectoryNames, if any, are those below which the subjects of all the
+	// member's certificates lie (RFC 4514); the bridge's certificates for the
+	// anchors permit no others.
+	DirectoryNames []string `json:"directory_names,omitempty"`
+	// ExcludedDomains are hosts below MailDomains for which the member's
+	// certificates do not speak.
+	ExcludedDomains []string `json:"excluded_domains,omitempty"`
 	// CrossProfile is how strict the bridge's certificates for the anchors are:
 	// empty, or Compatible.
 	CrossProfile CrossProfile `json:"cross_profile,omitempty"`
@@ -109,8 +118,10 @@ func (p *problems) check(where string, err error) {
 func (a *Application) Normalize() {
 	a.Country = strings.ToUpper(strings.TrimSpace(a.Country))
 	a.Name = strings.TrimSpace(a.Name)
-	for i, d := range a.MailDomains {
-		a.MailDomains[i] = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(d)), ".")
+	for _, domains := range [][]string{a.MailDomains, a.ExcludedDomains} {
+		for i, d := range domains {
+			domains[i] = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(d)), ".")
+		}
 	}
 }
 
@@ -157,6 +168,23 @@ func (a *Application) validateNames(p *problems) {
 		if slices.Index(a.MailDomains, d) < i {
 			p.addf("mail_domains[%d]: %q is there twice", i, d)
 		}
+	}
+	if len(a.ExcludedDomains) > maxDomains {
+		p.addf("excluded_domains: want at most %d, got %d", maxDomains, len(a.ExcludedDomains))
+	}
+	for i, d := range a.ExcludedDomains {
+		where := fmt.Sprintf("excluded_domains[%d]", i)
+		p.check(where, checkDomain(d))
+		if !slices.ContainsFunc(a.MailDomains, func(m string) bool { return strings.HasSuffix(d, "."+m) }) {
+			p.addf("%s: %q lies below none of the mail domains", where, d)
+		}
+	}
+	if len(a.DirectoryNames) > maxNames {
+		p.addf("directory_names: want at most %d, got %d", maxNames, len(a.DirectoryNames))
+	}
+	for i, n := range a.DirectoryNames {
+		_, err := certext.EncodeName(n)
+		p.check(fmt.Sprintf("directory_names[%d]", i), err)
 	}
 	if len(a.Policies) == 0 || len(a.Policies) > maxPolicies {
 		p.addf("policies: want 1 to %d, got %d", maxPolicies, len(a.Policies))

@@ -152,6 +152,8 @@ func TestRecordHash(t *testing.T) {
 		"directory":    func(a *membership.Application) { a.Directories = nil },
 		"anchor":       func(a *membership.Application) { a.Anchors = nil },
 		"intermediate": func(a *membership.Application) { a.Intermediates = a.Anchors },
+		"names":        func(a *membership.Application) { a.DirectoryNames = []string{"O=a"} },
+		"excluded":     func(a *membership.Application) { a.ExcludedDomains = []string{"b.alpha.example"} },
 		"profile":      func(a *membership.Application) { a.CrossProfile = membership.Compatible },
 		"cross":        func(a *membership.Application) { a.CrossCertificates = [][]byte{{1}} },
 	} {

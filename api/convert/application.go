@@ -34,7 +34,7 @@ func FromApplication(a membership.Application) *proto.Application {
 			return &proto.Directory{Url: d.URL, Base: d.Base, Dialect: d.Dialect, BindDn: d.BindDN, Credential: d.Credential, StartTls: d.StartTLS}
 		}),
 		Anchors: Each(a.Anchors, ca), Intermediates: Each(a.Intermediates, ca), CrossCertificates: a.CrossCertificates,
-		CrossProfile: string(a.CrossProfile),
+		CrossProfile: string(a.CrossProfile), DirectoryNames: a.DirectoryNames, ExcludedDomains: a.ExcludedDomains,
 	}
 }
 
@@ -58,6 +58,6 @@ func ToApplication(a *proto.Application) membership.Application {
 			return membership.Directory{URL: d.GetUrl(), Base: d.GetBase(), Dialect: d.GetDialect(), BindDN: d.GetBindDn(), Credential: d.GetCredential(), StartTLS: d.GetStartTls()}
 		}),
 		Anchors: Each(a.GetAnchors(), ca), Intermediates: Each(a.GetIntermediates(), ca), CrossCertificates: a.GetCrossCertificates(),
-		CrossProfile: membership.CrossProfile(a.GetCrossProfile()),
+		CrossProfile: membership.CrossProfile(a.GetCrossProfile()), DirectoryNames: a.GetDirectoryNames(), ExcludedDomains: a.GetExcludedDomains(),
 	}
 }

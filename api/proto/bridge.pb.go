@@ -2661,9 +2661,14 @@ type Application struct {
 	CrossCertificates [][]byte `protobuf:"bytes,10,rep,name=cross_certificates,json=crossCertificates,proto3" json:"cross_certificates,omitempty"`
 	// Empty, or "compatible": the limits in the bridge's certificates for the
 	// anchors are then non-critical.
-	CrossProfile  string `protobuf:"bytes,11,opt,name=cross_profile,json=crossProfile,proto3" json:"cross_profile,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CrossProfile string `protobuf:"bytes,11,opt,name=cross_profile,json=crossProfile,proto3" json:"cross_profile,omitempty"`
+	// RFC 4514 names below which the subjects of the member's certificates lie;
+	// any when empty.
+	DirectoryNames []string `protobuf:"bytes,12,rep,name=directory_names,json=directoryNames,proto3" json:"directory_names,omitempty"`
+	// Hosts below mail_domains for which its certificates do not speak.
+	ExcludedDomains []string `protobuf:"bytes,13,rep,name=excluded_domains,json=excludedDomains,proto3" json:"excluded_domains,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Application) Reset() {
@@ -2771,6 +2776,20 @@ func (x *Application) GetCrossProfile() string {
 		return x.CrossProfile
 	}
 	return ""
+}
+
+func (x *Application) GetDirectoryNames() []string {
+	if x != nil {
+		return x.DirectoryNames
+	}
+	return nil
+}
+
+func (x *Application) GetExcludedDomains() []string {
+	if x != nil {
+		return x.ExcludedDomains
+	}
+	return nil
 }
 
 type Contact struct {
@@ -3240,7 +3259,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x129\n" +
 	"\n" +
 	"revoked_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xb7\x03\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x8b\x04\n" +
 	"\vApplication\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -3253,7 +3272,9 @@ const file_bridge_proto_rawDesc = "" +
 	"\rintermediates\x18\t \x03(\v2\r.bridge.v1.CAR\rintermediates\x12-\n" +
 	"\x12cross_certificates\x18\n" +
 	" \x03(\fR\x11crossCertificates\x12#\n" +
-	"\rcross_profile\x18\v \x01(\tR\fcrossProfile\"]\n" +
+	"\rcross_profile\x18\v \x01(\tR\fcrossProfile\x12'\n" +
+	"\x0fdirectory_names\x18\f \x03(\tR\x0edirectoryNames\x12)\n" +
+	"\x10excluded_domains\x18\r \x03(\tR\x0fexcludedDomains\"]\n" +
 	"\aContact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x14\n" +

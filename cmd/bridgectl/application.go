@@ -45,7 +45,9 @@ type applicationFile struct {
 	Intermediates     []caFile `yaml:"intermediates"`
 	CrossCertificates []string `yaml:"cross_certificates"`
 
-	CrossProfile membership.CrossProfile `yaml:"cross_profile"`
+	DirectoryNames  []string                `yaml:"directory_names"`
+	ExcludedDomains []string                `yaml:"excluded_domains"`
+	CrossProfile    membership.CrossProfile `yaml:"cross_profile"`
 }
 
 type caFile struct {
@@ -77,6 +79,7 @@ func readApplication(path string) (*proto.Application, error) {
 	a := membership.Application{
 		ID: f.ID, Name: f.Name, Country: f.Country, Contacts: f.Contacts, MailDomains: f.MailDomains,
 		Policies: f.Policies, Directories: f.Directories, CrossProfile: f.CrossProfile,
+		DirectoryNames: f.DirectoryNames, ExcludedDomains: f.ExcludedDomains,
 		Anchors: c.cas(dir, "anchors", f.Anchors), Intermediates: c.cas(dir, "intermediates", f.Intermediates),
 	}
 	for i, name := range f.CrossCertificates {

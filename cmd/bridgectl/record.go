@@ -37,7 +37,10 @@ type member struct {
 	Intermediates []certificate `json:"intermediates"`
 	CrossFrom     []certificate `json:"cross_from"`
 	CrossProfile  string        `json:"cross_profile,omitempty"`
-	Accepted      []accepted    `json:"accepted"`
+
+	DirectoryNames  []string   `json:"directory_names"`
+	ExcludedDomains []string   `json:"excluded_domains"`
+	Accepted        []accepted `json:"accepted"`
 
 	Projection projection `json:"projection"`
 	Pending    string     `json:"pending,omitempty"`
@@ -128,6 +131,7 @@ func newMember(p *proto.Member) member {
 		}),
 		Anchors: each(a.GetAnchors(), newCA), Intermediates: each(a.GetIntermediates(), newCA),
 		CrossFrom: each(a.GetCrossCertificates(), newCertificate), CrossProfile: a.GetCrossProfile(),
+		DirectoryNames: each(a.GetDirectoryNames(), same), ExcludedDomains: each(a.GetExcludedDomains(), same),
 		Accepted: each(p.GetAccepted(), func(a *proto.AcceptedCertificate) accepted {
 			return accepted{newCertificate(a.GetCertificate()), newActor(a.GetBy()), instant(a.GetAt())}
 		}),
@@ -232,6 +236,12 @@ func (m member) bound() (r rows) {
 	}
 	for _, d := range m.MailDomains {
 		r.add("mail domain", d)
+	}
+	for _, d := range m.ExcludedDomains {
+		r.add("excluded domain", d)
+	}
+	for _, n := range m.DirectoryNames {
+		r.add("directory name", n)
 	}
 	for _, p := range m.Policies {
 		r.add("policy", p.Member+" equals level "+p.Bridge)

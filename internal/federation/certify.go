@@ -90,7 +90,10 @@ func (f *Federation) requests(t *Trusted, m membership.Member) (out []crosscert.
 	if err != nil {
 		return nil, err
 	}
-	r := crosscert.Request{Member: string(m.ID), MailDomains: m.MailDomains, Mappings: mappings, Compatible: m.CrossProfile == membership.Compatible}
+	r := crosscert.Request{
+		Member: string(m.ID), Mappings: mappings, Compatible: m.CrossProfile == membership.Compatible,
+		MailDomains: m.MailDomains, ExcludedDomains: m.ExcludedDomains, DirectoryNames: m.DirectoryNames,
+	}
 	for _, anchor := range t.Anchors {
 		r.Subject, r.MaxPathLen = anchor, 0
 		for _, i := range t.Intermediates {

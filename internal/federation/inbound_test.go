@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
+	"strings"
 	"testing"
 
 	"bridge.example/crosscert"
@@ -90,19 +91,26 @@ func TestAcceptInbound(t *testing.T) {
 	}
 }
 
-// TestCompatible: a member that asks for it gets the limits non-critical.
-func TestCompatible(t *testing.T) {
+// TestCertificateAsAskedFor: a member that asks for it gets the limits
+// non-critical, and narrower.
+func TestCertificateAsAskedFor(t *testing.T) {
 	b := open(t, found(t), nil)
-	b.application.CrossProfile = membership.Compatible
+	b.application.CrossProfile, b.application.DirectoryNames, b.application.ExcludedDomains =
+		membership.Compatible, []string{"O=Organisation alpha"}, []string{"guests.alpha.example"}
 	b.admit(t, b.application)
 	for _, id := range []asn1.ObjectIdentifier{certext.OIDNameConstraints(), certext.OIDPolicyConstraints(), certext.OIDInhibitAnyPolicy()} {
 		if e, ok := certext.Find(b.Artifacts().Trusted[0].CrossTo[0], id); !ok || e.Critical {
 			t.Errorf("%v: there %v, critical %v; want it there and non-critical", id, ok, e.Critical)
 		}
 	}
+	if n, err := certext.ParseNameConstraints(b.Artifacts().Trusted[0].CrossTo[0]); err != nil || len(n.Permitted) != 3 || len(n.Excluded) != 2 {
+		t.Errorf("got names %v, %v, want those asked for", n, err)
+	}
 	a := application("beta", newCA(t, "beta root", nil).cert.Raw)
-	a.CrossProfile = "lax"
+	a.CrossProfile, a.ExcludedDomains, a.DirectoryNames = "lax", []string{"x.alpha.example"}, []string{"beta"}
 	if _, err := b.Apply(t.Context(), actor("ada"), a); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("an unknown profile: got %v, want Invalid", err)
+	} else if !strings.Contains(err.Error(), "cross_profile") || !strings.Contains(err.Error(), "excluded_domains[0]") || !strings.Contains(err.Error(), "directory_names[0]") {
+		t.Errorf("got %v, want all problems", err)
 	}
 }

@@ -37,6 +37,7 @@ func application(t *testing.T, id string) *proto.Application {
 		Directories:   []*proto.Directory{{Url: "ldaps://ldap." + id + ".example", Base: "o=x", Dialect: "inetOrgPerson", BindDn: "cn=b", Credential: "file", StartTls: true}},
 		Anchors:       []*proto.CA{{Certificate: der("root"), Ocsp: []string{"http://o.example/"}, Crl: []string{"http://c.example/"}}},
 		Intermediates: []*proto.CA{{Certificate: der("issuing")}}, CrossCertificates: [][]byte{der("cross")}, CrossProfile: "compatible",
+		DirectoryNames: []string{"O=" + id}, ExcludedDomains: []string{"guests." + id + ".example"},
 	}
 }
 

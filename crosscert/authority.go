@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zmap/zlint/v3/lint"
+
 	"bridge.example/internal/fault"
 )
 
@@ -41,6 +43,7 @@ type Authority struct {
 	// exists nowhere.
 	throwaway crypto.Signer
 	draftCA   *x509.Certificate
+	others    lint.Registry // of rules that are not ours
 
 	mu sync.Mutex
 }
@@ -84,7 +87,11 @@ func New(cert *x509.Certificate, key crypto.Signer, l Ledger, o Options) (*Autho
 	}
 	draftCA := *cert
 	draftCA.PublicKey = throwaway.Public()
-	return &Authority{cert: cert, key: key, ledger: l, o: o, throwaway: throwaway, draftCA: &draftCA}, nil
+	others, err := secondOpinion()
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{cert: cert, key: key, ledger: l, o: o, throwaway: throwaway, draftCA: &draftCA, others: others}, nil
 }
 
 // sameKey reports whether two public keys are equal.

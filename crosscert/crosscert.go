@@ -3,8 +3,8 @@
 // ever signed, and publishes what it revoked.
 //
 // Before the key signs, the certificate has been made once with a throwaway key
-// and held against the profile (see [Lint]), and its exact to-be-signed bytes
-// are in the ledger. So whatever a crash leaves behind, no signature exists of
+// and held against the profile (see [Lint]) and the rules of others, and its
+// exact to-be-signed bytes are in the ledger. So whatever a crash leaves behind, no signature exists of
 // which there is no record, and no serial is used twice.
 package crosscert
 

@@ -20,8 +20,9 @@ const backdate = 5 * time.Minute
 
 // Issue certifies a member's CA. It always makes a new certificate; whether one
 // is needed, [Authority.Covers] tells. Errors: Invalid with everything that is
-// wrong with r or, by [Lint], with the certificate; those of the ledger. After
-// an error the intent may stand in the ledger, until [Authority.Recover].
+// wrong with r or, by [Lint] and then by zlint, with the certificate; those of
+// the ledger. After an error the intent may stand in the ledger, until
+// [Authority.Recover].
 func (a *Authority) Issue(ctx context.Context, r Request) (*x509.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -105,6 +106,9 @@ func (a *Authority) issue(ctx context.Context, member string, t *x509.Certificat
 		return nil, err
 	}
 	if err := lintError(draft); err != nil {
+		return nil, err
+	}
+	if err := lintAgain(a.others, draft); err != nil {
 		return nil, err
 	}
 	tbs := draft.RawTBSCertificate

@@ -41,6 +41,7 @@ var Technologies = []Technology{
 	{"go.etcd.io/bbolt/...", []string{"internal/edge/boltstore"}},
 	{"google.golang.org/grpc/...", []string{"internal/edge/adminapi", "api/...", "internal/daemon", "cmd/..."}},
 	{"google.golang.org/protobuf/...", []string{"internal/edge/adminapi", "api/...", "cmd/..."}},
+	{"github.com/zmap/...", []string{"crosscert"}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
 	{"github.com/goccy/go-yaml/...", []string{"internal/setup/config", "cmd/bridgectl"}},
 	{"bridge.example/internal/lab", []string{"cmd/bridged"}},

@@ -3,8 +3,6 @@ package crosscert
 import (
 	"encoding/hex"
 	"strings"
-
-	"bridge.example/internal/wire/certext"
 )
 
 // Field is one extension of the certificate that a member is asked for, in the
@@ -28,7 +26,7 @@ func (in Inbound) Fields() []Field {
 		mappings = append(mappings, m.Member.String()+":"+m.Bridge.String())
 	}
 	for _, t := range in.Excluded() {
-		excluded = append(excluded, subtreeText("excluded", t))
+		excluded = append(excluded, "excluded;email:"+t.Value)
 	}
 	out := []Field{
 		{"basicConstraints", true, "CA:TRUE", "No path length, or at least 1: the members' CAs follow."},
@@ -49,6 +47,3 @@ func (in Inbound) Fields() []Field {
 	}
 	return out
 }
-
-// subtreeText is a name constraint in OpenSSL's notation.
-func subtreeText(kind string, t certext.Subtree) string { return kind + ";email:" + t.Value }

@@ -22,7 +22,7 @@ func TestBuildPath(t *testing.T) {
 	alpha, beta := newCA(t, "alpha root", nil), newCA(t, "beta root", nil)
 	issuing := newCA(t, "beta issuing", beta)
 	a := application("alpha", alpha.cert.Raw)
-	a.CrossCertificates = [][]byte{crossCertify(t, alpha, b.BridgeCA, level)}
+	a.CrossCertificates = [][]byte{certifyBridge(t, alpha, b.BridgeCA, func(*x509.Certificate) {})}
 	b.admit(t, a)
 	a = application("beta", beta.cert.Raw)
 	a.Intermediates = []membership.CA{{Certificate: crossCertify(t, beta, issuing.cert, memberPolicy), OCSP: a.Anchors[0].OCSP}}

@@ -205,6 +205,7 @@ func (d *demo) found(ctx context.Context) error {
 		URL: "http://" + d.ports.repository(), ResponderURL: "http://" + d.ports.responder(),
 		Admin: d.ports.admin(), Directory: d.ports.directory(), Responder: d.ports.responder(), Repository: d.ports.repository(),
 		Suffix: demoBase, Allow: []string{"127.0.0.1/32"},
+		PlainKeys: true, // nobody is there to keep a passphrase
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bridge.example/internal/ceremony"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/keys"
 )
 
@@ -22,13 +23,31 @@ func initCommand() *cobra.Command {
 signers of the list and of OCSP responses, the admin CA, the credentials of the
 first officers, the store, and a configuration to edit.
 
+The keys are stored encrypted. Their passphrase is the one line of
+--passphrase-file, which the daemon will read too, or the systemd credential
+bridged-passphrase, or is asked at the terminal. Officers' credentials are not
+encrypted.
+
 The URLs are written into certificates; choose names that last.`,
 		Example: `  bridged init /var/lib/bridged --name "Example Bridge" \
     --level 1.3.6.1.4.1.32473.1.1 --officer ada --officer grace \
+    --passphrase-file /etc/bridged/passphrase \
     --url http://bridge.example --responder-url http://ocsp.bridge.example`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Key = keys.Kind(kind)
+			if o.PlainKeys && o.PassphraseFile != "" {
+				return fault.New(fault.Invalid, "--plain-keys and --passphrase-file exclude each other")
+			}
+			o.Passphrase = func() ([]byte, error) { return newPassphrase(o.PassphraseFile) }
+			if o.PassphraseFile != "" {
+				// The configuration lies elsewhere than where this is called.
+				path, err := filepath.Abs(o.PassphraseFile)
+				if err != nil {
+					return err
+				}
+				o.PassphraseFile = path
+			}
 			return found(cmd.Context(), cmd.OutOrStdout(), args[0], o)
 		},
 	}
@@ -47,7 +66,21 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringVar(&o.Suffix, "suffix", "o=bridge", "root of the directory tree")
 	f.StringArrayVar(&o.Allow, "allow", nil, "non-public address range of members that may be connected to; repeat it")
 	f.StringVar(&kind, "key", string(keys.RSA3072), "kind of keys: rsa-3072, p-256, p-384")
+	f.StringVar(&o.PassphraseFile, "passphrase-file", "", "file with the one line that the keys are encrypted with")
+	f.BoolVar(&o.PlainKeys, "plain-keys", false, "store the keys unencrypted")
 	return c
+}
+
+// protection says what keeps strangers from the keys.
+func protection(o ceremony.Options) string {
+	switch {
+	case o.PlainKeys:
+		return "not encrypted, readable by their owner alone"
+	case o.PassphraseFile != "":
+		return "encrypted, opened by " + o.PassphraseFile
+	}
+	return "encrypted; the daemon finds the passphrase\n" +
+		"               by keys.passphrase_file, or as systemd credential bridged-passphrase"
 }
 
 func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) error {
@@ -58,7 +91,8 @@ func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) err
 	fmt.Fprintf(w, "Bridge CA      %s\n", r.BridgeCA.Subject)
 	fmt.Fprintf(w, "Valid until    %s\n", r.BridgeCA.NotAfter.Format("2006-01-02"))
 	fmt.Fprintf(w, "Fingerprint    %s\n", ceremony.Fingerprint(r.BridgeCA))
-	fmt.Fprintf(w, "Keys           %s, readable by their owner alone\n", filepath.Join(dir, "keys"))
+	fmt.Fprintf(w, "Keys           %s: of the bridge CA, the list signer, the OCSP signer,\n", filepath.Join(dir, "keys"))
+	fmt.Fprintln(w, "               the admin CA and its server;", protection(o))
 	for _, person := range o.Officers {
 		fmt.Fprintf(w, "Officer        %s: hand over %s and delete it here\n", person, r.Officers[person])
 	}

@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -37,8 +39,7 @@ func bridged(t *testing.T, args ...string) (string, int) {
 func found(t *testing.T, ports ...int) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "state")
-	args := []string{"init", dir, "--name", "Test Bridge", "--level", "1.3.6.1.4.1.32473.1.1", "--key", "p-256",
-		"--url", "http://127.0.0.1:1", "--responder-url", "http://127.0.0.1:2"}
+	args := founding(dir, "--plain-keys")
 	for i, flag := range []string{"--admin", "--directory", "--responder", "--repository"} {
 		port := 0
 		if i < len(ports) {
@@ -50,6 +51,23 @@ func found(t *testing.T, ports ...int) string {
 		t.Fatalf("init: exit %d\n%s", code, out)
 	}
 	return dir
+}
+
+// founding are the arguments that make a bridge in dir with keys that are made
+// fast.
+func founding(dir string, more ...string) []string {
+	return append([]string{"init", dir, "--name", "Test Bridge", "--level", "1.3.6.1.4.1.32473.1.1", "--key", "p-256",
+		"--url", "http://127.0.0.1:1", "--responder-url", "http://127.0.0.1:2"}, more...)
+}
+
+// secret makes a file with a passphrase, another each time.
+func secret(t *testing.T, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(path, []byte(rand.Text()+"\n"), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestRefusals(t *testing.T) {
@@ -85,6 +103,22 @@ func TestRefusals(t *testing.T) {
 	if err := os.Chmod(filepath.Join(loose, "keys", "bridge-ca.pem"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	readable := secret(t, 0o644)
+	right, wrong := secret(t, 0o600), secret(t, 0o600)
+	locked, lost := filepath.Join(t.TempDir(), "locked"), filepath.Join(t.TempDir(), "lost")
+	for _, dir := range []string{locked, lost} {
+		if out, code := bridged(t, founding(dir, "--passphrase-file", right)...); code != 0 {
+			t.Fatalf("init: exit %d\n%s", code, out)
+		}
+	}
+	if out, code := bridged(t, "validate", "--config", config(locked)); code != 0 {
+		t.Errorf("with the right passphrase: exit %d\n%s", code, out)
+	}
+	point := func(path string) func([]byte) []byte {
+		return func(b []byte) []byte { return bytes.Replace(b, []byte(right), []byte(path), 1) }
+	}
+	edit(locked, "bridged.yaml", point(wrong))
+	edit(lost, "bridged.yaml", point(filepath.Join(t.TempDir(), "none")))
 	inUse := found(t)
 	serve(t, config(inUse))
 
@@ -100,6 +134,11 @@ func TestRefusals(t *testing.T) {
 		{"init without a name", []string{"init", t.TempDir()}, 2, []string{"name"}},
 		{"init where a bridge is", []string{"init", found(t), "--name", "B", "--level", "1.2.3", "--url", "http://a", "--responder-url", "http://b"}, 4, []string{"holds one already"}},
 		{"init below a file", []string{"init", filepath.Join(file, "state"), "--name", "B", "--level", "1.2.3", "--url", "http://a", "--responder-url", "http://b"}, 5, []string{"not a directory"}},
+		{"init without a passphrase", founding(filepath.Join(t.TempDir(), "state")), 2, []string{"passphrase", "hint", "--passphrase-file", "--plain-keys"}},
+		{"init with a passphrase others can read", founding(filepath.Join(t.TempDir(), "state"), "--passphrase-file", readable), 5, []string{"chmod 600"}},
+		{"init with and without a passphrase", founding(filepath.Join(t.TempDir(), "state"), "--passphrase-file", readable, "--plain-keys"), 2, []string{"exclude each other"}},
+		{"a wrong passphrase", []string{"run", "--config", config(locked)}, 5, []string{"bridge-ca.pem: wrong passphrase"}},
+		{"a lost passphrase", []string{"validate", "--config", config(lost)}, 3, []string{"reading passphrase"}},
 		{"no configuration", []string{"run", "--config", filepath.Join(t.TempDir(), "none.yaml")}, 2, []string{"none.yaml"}},
 		{"a broken configuration", []string{"run", "--config", file}, 2, []string{"configuration"}},
 		{"a configuration with several mistakes", []string{"validate", "--config", config(edit(found(t), "bridged.yaml", func(b []byte) []byte {

@@ -43,6 +43,7 @@ var Technologies = []Technology{
 	{"google.golang.org/protobuf/...", []string{"internal/edge/adminapi", "api/...", "cmd/..."}},
 	{"github.com/zmap/...", []string{"crosscert"}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
+	{"golang.org/x/term", []string{"cmd/..."}},
 	{"github.com/goccy/go-yaml/...", []string{"internal/setup/config", "cmd/bridgectl"}},
 	{"bridge.example/internal/lab", []string{"cmd/bridged"}},
 	{"bridge.example/internal/storetest", nil},

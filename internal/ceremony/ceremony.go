@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -48,7 +49,16 @@ type Options struct {
 	// Key is the kind of the bridge CA's and signers' keys. Default RSA, which
 	// every mail client can verify.
 	Key keys.Kind
-	Now func() time.Time
+	// Passphrase is asked once, when everything else was found in order, for
+	// what the key files are sealed under. Officers' credentials are not: they
+	// leave for other machines. Required, unless PlainKeys.
+	Passphrase func() ([]byte, error)
+	// PassphraseFile is where the daemon will read it; written into the
+	// configuration, unless empty.
+	PassphraseFile string
+	// PlainKeys leaves the key files unsealed.
+	PlainKeys bool
+	Now       func() time.Time
 }
 
 // Report says what was made.
@@ -68,20 +78,33 @@ func Found(ctx context.Context, dir string, o Options) (*Report, error) {
 		return nil, err
 	}
 	d := statedir.Dir(dir)
-	if err := prepare(d); err != nil {
+	if err := vacant(d); err != nil {
+		return nil, err
+	}
+	var passphrase []byte
+	if !o.PlainKeys {
+		var err error
+		if passphrase, err = o.Passphrase(); err != nil {
+			return nil, err
+		}
+		if err := keys.Strong(passphrase); err != nil {
+			return nil, err
+		}
+	}
+	if err := makeFolders(d); err != nil {
 		return nil, err
 	}
 	r := &Report{Config: d.Config(), Officers: map[string]string{}}
 	now := o.Now().UTC().Truncate(time.Second)
 	var err error
-	if r.BridgeCA, err = foundBridge(ctx, d, o, now); err != nil {
+	if r.BridgeCA, err = foundBridge(ctx, d, o, passphrase, now); err != nil {
 		return nil, err
 	}
-	admin, err := newAdminCA(d, o.Name, now)
+	admin, err := newAdminCA(d, o.Name, passphrase, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := admin.server(d, now); err != nil {
+	if err := admin.server(d, passphrase, now); err != nil {
 		return nil, err
 	}
 	for _, person := range o.Officers {
@@ -98,6 +121,9 @@ func (o *Options) complete() error {
 	if o.Key == "" {
 		o.Key = keys.RSA3072
 	}
+	if !slices.Contains([]keys.Kind{keys.RSA3072, keys.P256, keys.P384}, o.Key) {
+		return fault.New(fault.Invalid, "%q is not a kind of key", o.Key)
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -106,6 +132,9 @@ func (o *Options) complete() error {
 	}
 	if o.LevelName == "" {
 		o.LevelName = "medium"
+	}
+	if !o.PlainKeys && o.Passphrase == nil {
+		return fault.New(fault.Invalid, "keys: want a passphrase")
 	}
 	if strings.TrimSpace(o.Name) == "" {
 		return fault.New(fault.Invalid, "name: a bridge needs one")
@@ -140,7 +169,8 @@ func (o *Options) subject(cn string) pkix.Name {
 	return n
 }
 
-func prepare(d statedir.Dir) error {
+// vacant reports whether a bridge can be founded at d.
+func vacant(d statedir.Dir) error {
 	entries, err := os.ReadDir(string(d))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -152,6 +182,10 @@ func prepare(d statedir.Dir) error {
 		}
 		return fault.New(fault.Conflict, "founding a bridge: %s is not empty; if an earlier attempt broke off there, remove it", d)
 	}
+	return nil
+}
+
+func makeFolders(d statedir.Dir) error {
 	for _, folder := range append([]string{string(d)}, d.Folders()...) {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return fault.New(fault.Denied, "founding a bridge: %w", err)
@@ -161,8 +195,8 @@ func prepare(d statedir.Dir) error {
 }
 
 // foundBridge makes the bridge CA, and through its ledger the two signers.
-func foundBridge(ctx context.Context, d statedir.Dir, o Options, now time.Time) (ca *x509.Certificate, err error) {
-	caKey, err := keys.Create(d.Key(statedir.BridgeCA), o.Key)
+func foundBridge(ctx context.Context, d statedir.Dir, o Options, passphrase []byte, now time.Time) (ca *x509.Certificate, err error) {
+	caKey, err := keys.Create(d.Key(statedir.BridgeCA), o.Key, passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +227,7 @@ func foundBridge(ctx context.Context, d statedir.Dir, o Options, now time.Time) 
 		{statedir.ListSigner, o.Name + " list signer", crosscert.ListSigner},
 		{statedir.OCSPSigner, o.Name + " OCSP signer", crosscert.OCSPSigner},
 	} {
-		key, err := keys.Create(d.Key(s.file), o.Key)
+		key, err := keys.Create(d.Key(s.file), o.Key, passphrase)
 		if err != nil {
 			return nil, err
 		}

@@ -16,10 +16,12 @@ import (
 	"bridge.example/internal/setup/statedir"
 )
 
+var passphrase = "correct horse battery staple"
+
 func options() ceremony.Options {
 	return ceremony.Options{
 		Name: "Test: \"Bridge\"", Level: "1.3.6.1.4.1.32473.1.1", Officers: []string{"ada", "grace"},
-		URL: "http://127.0.0.1:1", ResponderURL: "http://127.0.0.1:2", Allow: []string{"127.0.0.0/8", "::1/128"}, Key: keys.P256,
+		URL: "http://127.0.0.1:1", ResponderURL: "http://127.0.0.1:2", Allow: []string{"127.0.0.0/8", "::1/128"}, Key: keys.P256, PlainKeys: true,
 	}
 }
 
@@ -80,6 +82,49 @@ func TestFound(t *testing.T) {
 	}
 }
 
+// TestSealedKeys checks that what stays on the machine needs the passphrase,
+// and what leaves it does not.
+func TestSealedKeys(t *testing.T) {
+	o := options()
+	o.PlainKeys, o.PassphraseFile = false, "/etc/bridged/passphrase"
+	o.Passphrase = func() ([]byte, error) { return []byte(passphrase), nil }
+	d := statedir.Dir(filepath.Join(t.TempDir(), "state"))
+	r, err := ceremony.Found(t.Context(), string(d), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{statedir.BridgeCA, statedir.ListSigner, statedir.OCSPSigner, statedir.AdminCA, statedir.AdminServer} {
+		if _, err := keys.Open(d.Key(name), nil); fault.KindOf(err) != fault.Denied {
+			t.Errorf("%s: got %v without the passphrase, want Denied", name, err)
+		}
+	}
+	if _, err := keys.Open(d.Key(statedir.BridgeCA), []byte(passphrase)); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range r.Officers {
+		if _, err := keys.Open(filepath.Join(dir, "key.pem"), nil); err != nil {
+			t.Errorf("an officer's credential: %v", err)
+		}
+	}
+	c, err := config.LoadFile(r.Config)
+	if err != nil || c.Keys.PassphraseFile != o.PassphraseFile {
+		t.Errorf("got %v, %v, want the passphrase's file in the configuration", c, err)
+	}
+	err = filepath.WalkDir(string(d), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), passphrase) {
+			t.Errorf("%s holds the passphrase", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFoundRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -88,6 +133,10 @@ func TestFoundRefuses(t *testing.T) {
 	}{
 		{"no name", func(o *ceremony.Options) { o.Name = " " }, "name"},
 		{"a level that is no OID", func(o *ceremony.Options) { o.Level = "medium" }, "level"},
+		{"neither a passphrase nor the wish to do without", func(o *ceremony.Options) { o.PlainKeys = false }, "passphrase"},
+		{"a short passphrase", func(o *ceremony.Options) {
+			o.PlainKeys, o.Passphrase = false, func() ([]byte, error) { return []byte("hunter2"), nil }
+		}, "at least 15"},
 		{"one officer", func(o *ceremony.Options) { o.Officers = o.Officers[:1] }, "at least 2 officers"},
 		{"one officer twice", func(o *ceremony.Options) { o.Officers = []string{"ada", "ada"} }, "named twice"},
 		{"an officer's name with a path in it", func(o *ceremony.Options) { o.Officers[0] = "../ada" }, "officer"},
@@ -102,6 +151,9 @@ func TestFoundRefuses(t *testing.T) {
 			_, err := ceremony.Found(t.Context(), dir, o)
 			if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want Invalid naming %q", err, tt.want)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("it left something behind")
 			}
 		})
 	}

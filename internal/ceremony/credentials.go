@@ -28,8 +28,8 @@ type adminCA struct {
 	key  crypto.Signer
 }
 
-func newAdminCA(d statedir.Dir, bridge string, now time.Time) (adminCA, error) {
-	key, err := keys.Create(d.Key(statedir.AdminCA), keys.P256)
+func newAdminCA(d statedir.Dir, bridge string, passphrase []byte, now time.Time) (adminCA, error) {
+	key, err := keys.Create(d.Key(statedir.AdminCA), keys.P256, passphrase)
 	if err != nil {
 		return adminCA{}, err
 	}
@@ -45,8 +45,8 @@ func newAdminCA(d statedir.Dir, bridge string, now time.Time) (adminCA, error) {
 
 // server makes the certificate of the admin interface. It lives as long as
 // the CA: when that ends, every credential has to be replaced anyhow.
-func (a adminCA) server(d statedir.Dir, now time.Time) error {
-	key, err := keys.Create(d.Key(statedir.AdminServer), keys.P256)
+func (a adminCA) server(d statedir.Dir, passphrase []byte, now time.Time) error {
+	key, err := keys.Create(d.Key(statedir.AdminServer), keys.P256, passphrase)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a adminCA) officer(dir, person, server string, now time.Time) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	key, err := keys.Create(filepath.Join(dir, "key.pem"), keys.P256)
+	key, err := keys.Create(filepath.Join(dir, "key.pem"), keys.P256, nil)
 	if err != nil {
 		return err
 	}

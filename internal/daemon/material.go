@@ -35,10 +35,14 @@ type material struct {
 // load reads keys and certificates, and reports all problems at once.
 func load(c *config.Config) (*material, error) {
 	d := statedir.Dir(c.State)
+	passphrase, err := keys.Passphrase(c.Keys.PassphraseFile)
+	if err != nil {
+		return nil, err
+	}
 	m := &material{}
 	var errs []error
 	read := func(name string) pair {
-		p, err := readPair(d, name)
+		p, err := readPair(d, name, passphrase)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -46,7 +50,6 @@ func load(c *config.Config) (*material, error) {
 	}
 	m.bridgeCA, m.listSigner, m.ocspSigner = read(statedir.BridgeCA), read(statedir.ListSigner), read(statedir.OCSPSigner)
 	server := read(statedir.AdminServer)
-	var err error
 	if m.adminCA, err = d.ReadCertificate(statedir.AdminCA); err != nil {
 		errs = append(errs, err)
 	}
@@ -80,10 +83,10 @@ func (m *material) ocsp() *ocsp.Signer {
 
 // readPair reads a certificate and its key, and checks that they belong
 // together and that the certificate is valid now.
-func readPair(d statedir.Dir, name string) (p pair, err error) {
+func readPair(d statedir.Dir, name string, passphrase []byte) (p pair, err error) {
 	var certErr, keyErr error
 	p.cert, certErr = d.ReadCertificate(name)
-	p.key, keyErr = keys.Open(d.Key(name))
+	p.key, keyErr = keys.Open(d.Key(name), passphrase)
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return pair{}, err
 	}

@@ -58,7 +58,7 @@ func found(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), "state")
 	_, err := ceremony.Found(t.Context(), dir, ceremony.Options{
 		Name: "Test Bridge", Level: level, Officers: []string{"ada", "grace"},
-		URL: "http://repository.example", ResponderURL: "http://ocsp.example", Key: keys.P256,
+		URL: "http://repository.example", ResponderURL: "http://ocsp.example", Key: keys.P256, PlainKeys: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func open(t *testing.T, dir string, k *killer) *bridge {
 	read := func(name string) (*x509.Certificate, crypto.Signer) {
 		cert, err := d.ReadCertificate(name)
 		must(err)
-		key, err := keys.Open(d.Key(name))
+		key, err := keys.Open(d.Key(name), nil)
 		must(err)
 		return cert, key
 	}

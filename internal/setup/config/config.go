@@ -25,6 +25,7 @@ type Config struct {
 	State string `yaml:"state"`
 
 	Bridge     Bridge     `yaml:"bridge"`
+	Keys       Keys       `yaml:"keys"`
 	Admin      Admin      `yaml:"admin"`
 	Directory  Directory  `yaml:"directory"`
 	Responder  Responder  `yaml:"responder"`
@@ -54,6 +55,15 @@ type Bridge struct {
 type Level struct {
 	OID  string `yaml:"oid"`  // dotted object identifier
 	Name string `yaml:"name"` // for people
+}
+
+// Keys says how the bridge's private keys are opened.
+type Keys struct {
+	// PassphraseFile is a file with one line, readable by its owner alone, that
+	// opens the encrypted files under keys/ in the state directory. Default
+	// none: then the systemd credential bridged-passphrase is used
+	// (LoadCredential=), and without that only plain key files can be opened.
+	PassphraseFile string `yaml:"passphrase_file"`
 }
 
 // Admin is the gRPC interface of officers. TLS certificate, key and client CA
@@ -186,7 +196,7 @@ func (c *Config) defaults(dir string) {
 	if c.Directory.MaxConnectionsPerAddress == 0 {
 		c.Directory.MaxConnectionsPerAddress = 100
 	}
-	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key} {
+	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(dir, *path)
 		}

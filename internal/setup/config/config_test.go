@@ -32,12 +32,16 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestRelativePaths(t *testing.T) {
-	c, err := config.Load(strings.NewReader(strings.Replace(minimal, "/var/lib/bridged", "state", 1)), "/etc/bridged")
+	yaml := strings.Replace(minimal, "/var/lib/bridged", "state", 1) + "keys: {passphrase_file: passphrase}\n"
+	c, err := config.Load(strings.NewReader(yaml), "/etc/bridged")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := "/etc/bridged/state"; c.State != want {
 		t.Errorf("got %q, want %q", c.State, want)
+	}
+	if want := "/etc/bridged/passphrase"; c.Keys.PassphraseFile != want {
+		t.Errorf("got %q, want %q", c.Keys.PassphraseFile, want)
 	}
 }
 

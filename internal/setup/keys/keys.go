@@ -12,10 +12,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
 	"bridge.example/internal/fault"
+	"bridge.example/internal/wire/pkcs8"
 )
 
 // Kind is what sort of key to make.
@@ -27,12 +29,19 @@ const (
 	P384    Kind = "p-384"
 )
 
-// maxFileBytes is far above any key file.
-const maxFileBytes = 64 << 10
+const (
+	plainType  = "PRIVATE KEY"
+	sealedType = "ENCRYPTED PRIVATE KEY"
+
+	// maxFileBytes is far above any file with a key or a passphrase.
+	maxFileBytes = 64 << 10
+)
 
 // Create makes a new key of kind k and stores it at path as PKCS #8 PEM that
-// only its owner can read. A file that is there already is a Conflict.
-func Create(path string, k Kind) (crypto.Signer, error) {
+// only its owner can read, sealed under passphrase. Without a passphrase (nil)
+// it is stored plain. A file that is there already is a Conflict, a passphrase
+// of fewer than 15 characters Invalid.
+func Create(path string, k Kind, passphrase []byte) (crypto.Signer, error) {
 	var key crypto.Signer
 	var err error
 	switch k {
@@ -48,7 +57,7 @@ func Create(path string, k Kind) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making key %s: %w", path, err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	block, err := encode(key, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("making key %s: %w", path, err)
 	}
@@ -56,40 +65,100 @@ func Create(path string, k Kind) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fault.New(kindOf(err), "making key: %w", err)
 	}
-	err = pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	err = pem.Encode(f, block)
 	return key, errors.Join(err, f.Sync(), f.Close())
 }
 
-// Open opens a key made by Create. A file that others than its owner can read
-// is Denied: such a key has to be taken as known to them.
-func Open(path string) (crypto.Signer, error) {
-	info, err := os.Stat(path)
+func encode(key crypto.Signer, passphrase []byte) (*pem.Block, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil || passphrase == nil {
+		return &pem.Block{Type: plainType, Bytes: der}, err
+	}
+	if err := Strong(passphrase); err != nil {
+		return nil, err
+	}
+	sealed, err := pkcs8.Seal(der, passphrase)
 	if err != nil {
-		return nil, fault.New(kindOf(err), "opening key: %w", err)
+		return nil, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fault.New(fault.Denied, "opening key %s: mode %04o lets others read it; chmod 600, and replace the key if they could", path, info.Mode().Perm())
-	}
-	if info.Size() > maxFileBytes {
-		return nil, fault.New(fault.Invalid, "opening key %s: %d bytes are no key", path, info.Size())
-	}
-	b, err := os.ReadFile(path)
+	der, err = sealed.Encode()
+	return &pem.Block{Type: sealedType, Bytes: der}, err
+}
+
+// Open opens a key made by Create, or by openssl genpkey, plain or sealed. A
+// file that others than its owner can read is Denied: such a key has to be
+// taken as known to them. So is a sealed key with no passphrase, or another
+// than its own. Other errors: NotFound, Invalid.
+func Open(path string, passphrase []byte) (crypto.Signer, error) {
+	key, err := open(path, passphrase)
 	if err != nil {
-		return nil, fault.New(kindOf(err), "opening key: %w", err)
+		return nil, fmt.Errorf("opening key %s: %w", path, err)
+	}
+	return key, nil
+}
+
+func open(path string, passphrase []byte) (crypto.Signer, error) {
+	b, err := readPrivate(path)
+	if err != nil {
+		return nil, err
 	}
 	block, _ := pem.Decode(b)
-	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, fault.New(fault.Invalid, "opening key %s: no PKCS #8 private key in PEM", path)
+	if block == nil || block.Type != plainType && block.Type != sealedType {
+		return nil, fault.New(fault.Invalid, "no PKCS #8 private key in PEM")
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	der := block.Bytes
+	if block.Type == sealedType {
+		if der, err = unseal(der, passphrase); err != nil {
+			return nil, err
+		}
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "opening key %s: %w", path, err)
+		return nil, fault.New(fault.Invalid, "%w", err)
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fault.New(fault.Invalid, "opening key %s: it cannot sign", path)
+		return nil, fault.New(fault.Invalid, "it cannot sign")
 	}
 	return signer, nil
+}
+
+func unseal(der, passphrase []byte) ([]byte, error) {
+	if passphrase == nil {
+		return nil, fault.New(fault.Denied, "it is encrypted; name a file with its passphrase in keys.passphrase_file, "+
+			"or hand it over as the systemd credential %s", credential)
+	}
+	sealed, err := pkcs8.Parse(der)
+	if err != nil {
+		return nil, err
+	}
+	return sealed.Open(passphrase)
+}
+
+// readPrivate reads a file that must be its owner's alone. The mode is that of
+// the file opened, not of one that was there before.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(kindOf(err), "%w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fault.New(fault.Denied, "mode %04o lets others read it; chmod 600, and replace what it holds if they could", mode)
+	}
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
+	if err == nil && len(b) > maxFileBytes {
+		err = fault.New(fault.Invalid, "longer than %d bytes", maxFileBytes)
+	}
+	return b, err
 }
 
 func kindOf(err error) fault.Kind {

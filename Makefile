@@ -19,6 +19,8 @@ demo: build ## a federation of two simulated organisations, and a tour through i
 test: lint ## everything: lint, then all tests with -race against the real peers
 	@scripts/peers
 	BRIDGE_PEERS=1 go test -race -timeout 10m ./...
+	go vet -tags pkcs11 ./internal/setup/keys
+	BRIDGE_PEERS=1 go test -race -tags pkcs11 -run Token ./internal/setup/keys ./internal/ceremony
 
 unit: ## tests that need nothing but Go
 	go test ./...

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,8 @@ first officers, the store, and a configuration to edit.
 The keys are stored encrypted. Their passphrase is the one line of
 --passphrase-file, which the daemon will read too, or the systemd credential
 bridged-passphrase, or is asked at the terminal. Officers' credentials are not
-encrypted.
+encrypted. Keys that exist already, on a PKCS #11 token for instance, are named
+by --bridge-ca-key and its like.
 
 The URLs are written into certificates; choose names that last.`,
 		Example: `  bridged init /var/lib/bridged --name "Example Bridge" \
@@ -36,17 +38,12 @@ The URLs are written into certificates; choose names that last.`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Key = keys.Kind(kind)
-			if o.PlainKeys && o.PassphraseFile != "" {
+			if o.PlainKeys && o.Keys.PassphraseFile != "" {
 				return fault.New(fault.Invalid, "--plain-keys and --passphrase-file exclude each other")
 			}
-			o.Passphrase = func() ([]byte, error) { return newPassphrase(o.PassphraseFile) }
-			if o.PassphraseFile != "" {
-				// The configuration lies elsewhere than where this is called.
-				path, err := filepath.Abs(o.PassphraseFile)
-				if err != nil {
-					return err
-				}
-				o.PassphraseFile = path
+			o.Passphrase = func() ([]byte, error) { return newPassphrase(o.Keys.PassphraseFile) }
+			if err := absolute(&o.Keys.PassphraseFile, &o.Keys.BridgeCA, &o.Keys.ListSigner, &o.Keys.OCSPSigner); err != nil {
+				return err
 			}
 			return found(cmd.Context(), cmd.OutOrStdout(), args[0], o)
 		},
@@ -66,21 +63,38 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringVar(&o.Suffix, "suffix", "o=bridge", "root of the directory tree")
 	f.StringArrayVar(&o.Allow, "allow", nil, "non-public address range of members that may be connected to; repeat it")
 	f.StringVar(&kind, "key", string(keys.RSA3072), "kind of keys: rsa-3072, p-256, p-384")
-	f.StringVar(&o.PassphraseFile, "passphrase-file", "", "file with the one line that the keys are encrypted with")
+	f.StringVar(&o.Keys.PassphraseFile, "passphrase-file", "", "file with the one line that the keys are encrypted with")
+	f.StringVar(&o.Keys.BridgeCA, "bridge-ca-key", "", "key of the bridge CA that exists already: a file or a pkcs11: URI")
+	f.StringVar(&o.Keys.ListSigner, "list-signer-key", "", "the same for the list signer")
+	f.StringVar(&o.Keys.OCSPSigner, "ocsp-signer-key", "", "the same for the OCSP signer")
 	f.BoolVar(&o.PlainKeys, "plain-keys", false, "store the keys unencrypted")
 	return c
+}
+
+// absolute makes paths absolute: the configuration that will hold them lies
+// elsewhere than where this is called.
+func absolute(paths ...*string) (err error) {
+	for _, p := range paths {
+		if *p == "" || strings.HasPrefix(*p, "pkcs11:") {
+			continue
+		}
+		if *p, err = filepath.Abs(*p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // protection says what keeps strangers from the keys.
 func protection(o ceremony.Options) string {
 	switch {
 	case o.PlainKeys:
-		return "not encrypted, readable by their owner alone"
-	case o.PassphraseFile != "":
-		return "encrypted, opened by " + o.PassphraseFile
+		return "not encrypted; whoever reads these files is the bridge"
+	case o.Keys.PassphraseFile != "":
+		return "all encrypted with the passphrase in " + o.Keys.PassphraseFile
 	}
-	return "encrypted; the daemon finds the passphrase\n" +
-		"               by keys.passphrase_file, or as systemd credential bridged-passphrase"
+	return "all encrypted; give the daemon the passphrase by keys.passphrase_file\n" +
+		"               or as systemd credential bridged-passphrase"
 }
 
 func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) error {
@@ -91,8 +105,10 @@ func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) err
 	fmt.Fprintf(w, "Bridge CA      %s\n", r.BridgeCA.Subject)
 	fmt.Fprintf(w, "Valid until    %s\n", r.BridgeCA.NotAfter.Format("2006-01-02"))
 	fmt.Fprintf(w, "Fingerprint    %s\n", ceremony.Fingerprint(r.BridgeCA))
-	fmt.Fprintf(w, "Keys           %s: of the bridge CA, the list signer, the OCSP signer,\n", filepath.Join(dir, "keys"))
-	fmt.Fprintln(w, "               the admin CA and its server;", protection(o))
+	for _, path := range r.Keys {
+		fmt.Fprintf(w, "Key            %s\n", path)
+	}
+	fmt.Fprintf(w, "               %s\n", protection(o))
 	for _, person := range o.Officers {
 		fmt.Fprintf(w, "Officer        %s: hand over %s and delete it here\n", person, r.Officers[person])
 	}

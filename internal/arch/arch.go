@@ -43,6 +43,8 @@ var Technologies = []Technology{
 	{"google.golang.org/protobuf/...", []string{"internal/edge/adminapi", "api/...", "cmd/..."}},
 	{"github.com/zmap/...", []string{"crosscert"}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
+	{"github.com/ThalesGroup/crypto11", []string{"internal/setup/keys"}},
+	{"github.com/miekg/pkcs11", []string{"internal/setup/keys"}},
 	{"golang.org/x/term", []string{"cmd/..."}},
 	{"github.com/goccy/go-yaml/...", []string{"internal/setup/config", "cmd/bridgectl"}},
 	{"bridge.example/internal/lab", []string{"cmd/bridged"}},

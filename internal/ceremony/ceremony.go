@@ -53,9 +53,9 @@ type Options struct {
 	// what the key files are sealed under. Officers' credentials are not: they
 	// leave for other machines. Required, unless PlainKeys.
 	Passphrase func() ([]byte, error)
-	// PassphraseFile is where the daemon will read it; written into the
-	// configuration, unless empty.
-	PassphraseFile string
+	// Keys goes into the configuration: where the daemon finds the passphrase,
+	// and where keys are that exist already, for those are opened, not made.
+	Keys config.Keys
 	// PlainKeys leaves the key files unsealed.
 	PlainKeys bool
 	Now       func() time.Time
@@ -65,6 +65,7 @@ type Options struct {
 type Report struct {
 	Config   string
 	BridgeCA *x509.Certificate
+	Keys     []string          // files of the keys made; officers' are in Officers
 	Officers map[string]string // person → credential directory
 }
 
@@ -91,20 +92,24 @@ func Found(ctx context.Context, dir string, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
+	existing, err := openExisting(o.Keys, passphrase)
+	if err != nil {
+		return nil, err
+	}
 	if err := makeFolders(d); err != nil {
 		return nil, err
 	}
 	r := &Report{Config: d.Config(), Officers: map[string]string{}}
+	ring := keyring{d, passphrase, existing, r}
 	now := o.Now().UTC().Truncate(time.Second)
-	var err error
-	if r.BridgeCA, err = foundBridge(ctx, d, o, passphrase, now); err != nil {
+	if r.BridgeCA, err = foundBridge(ctx, d, o, ring, now); err != nil {
 		return nil, err
 	}
-	admin, err := newAdminCA(d, o.Name, passphrase, now)
+	admin, err := newAdminCA(d, o.Name, ring, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := admin.server(d, passphrase, now); err != nil {
+	if err := admin.server(d, ring, now); err != nil {
 		return nil, err
 	}
 	for _, person := range o.Officers {
@@ -195,8 +200,8 @@ func makeFolders(d statedir.Dir) error {
 }
 
 // foundBridge makes the bridge CA, and through its ledger the two signers.
-func foundBridge(ctx context.Context, d statedir.Dir, o Options, passphrase []byte, now time.Time) (ca *x509.Certificate, err error) {
-	caKey, err := keys.Create(d.Key(statedir.BridgeCA), o.Key, passphrase)
+func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, now time.Time) (ca *x509.Certificate, err error) {
+	caKey, err := ring.key(statedir.BridgeCA, o.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +232,7 @@ func foundBridge(ctx context.Context, d statedir.Dir, o Options, passphrase []by
 		{statedir.ListSigner, o.Name + " list signer", crosscert.ListSigner},
 		{statedir.OCSPSigner, o.Name + " OCSP signer", crosscert.OCSPSigner},
 	} {
-		key, err := keys.Create(d.Key(s.file), o.Key, passphrase)
+		key, err := ring.key(s.file, o.Key)
 		if err != nil {
 			return nil, err
 		}

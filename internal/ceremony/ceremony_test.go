@@ -86,7 +86,7 @@ func TestFound(t *testing.T) {
 // and what leaves it does not.
 func TestSealedKeys(t *testing.T) {
 	o := options()
-	o.PlainKeys, o.PassphraseFile = false, "/etc/bridged/passphrase"
+	o.PlainKeys, o.Keys.PassphraseFile = false, "/etc/bridged/passphrase"
 	o.Passphrase = func() ([]byte, error) { return []byte(passphrase), nil }
 	d := statedir.Dir(filepath.Join(t.TempDir(), "state"))
 	r, err := ceremony.Found(t.Context(), string(d), o)
@@ -107,7 +107,7 @@ func TestSealedKeys(t *testing.T) {
 		}
 	}
 	c, err := config.LoadFile(r.Config)
-	if err != nil || c.Keys.PassphraseFile != o.PassphraseFile {
+	if err != nil || c.Keys != o.Keys {
 		t.Errorf("got %v, %v, want the passphrase's file in the configuration", c, err)
 	}
 	err = filepath.WalkDir(string(d), func(path string, e fs.DirEntry, err error) error {
@@ -137,6 +137,7 @@ func TestFoundRefuses(t *testing.T) {
 		{"a short passphrase", func(o *ceremony.Options) {
 			o.PlainKeys, o.Passphrase = false, func() ([]byte, error) { return []byte("hunter2"), nil }
 		}, "at least 15"},
+		{"a key that is nowhere", func(o *ceremony.Options) { o.Keys.BridgeCA = "pkcs11:token=a" }, "want object"},
 		{"one officer", func(o *ceremony.Options) { o.Officers = o.Officers[:1] }, "at least 2 officers"},
 		{"one officer twice", func(o *ceremony.Options) { o.Officers = []string{"ada", "ada"} }, "named twice"},
 		{"an officer's name with a path in it", func(o *ceremony.Options) { o.Officers[0] = "../ada" }, "officer"},

@@ -28,8 +28,8 @@ type adminCA struct {
 	key  crypto.Signer
 }
 
-func newAdminCA(d statedir.Dir, bridge string, passphrase []byte, now time.Time) (adminCA, error) {
-	key, err := keys.Create(d.Key(statedir.AdminCA), keys.P256, passphrase)
+func newAdminCA(d statedir.Dir, bridge string, ring keyring, now time.Time) (adminCA, error) {
+	key, err := ring.key(statedir.AdminCA, keys.P256)
 	if err != nil {
 		return adminCA{}, err
 	}
@@ -45,8 +45,8 @@ func newAdminCA(d statedir.Dir, bridge string, passphrase []byte, now time.Time)
 
 // server makes the certificate of the admin interface. It lives as long as
 // the CA: when that ends, every credential has to be replaced anyhow.
-func (a adminCA) server(d statedir.Dir, passphrase []byte, now time.Time) error {
-	key, err := keys.Create(d.Key(statedir.AdminServer), keys.P256, passphrase)
+func (a adminCA) server(d statedir.Dir, ring keyring, now time.Time) error {
+	key, err := ring.key(statedir.AdminServer, keys.P256)
 	if err != nil {
 		return err
 	}

@@ -41,15 +41,24 @@ func load(c *config.Config) (*material, error) {
 	}
 	m := &material{}
 	var errs []error
-	read := func(name string) pair {
-		p, err := readPair(d, name, passphrase)
+	// A wrong PIN is tried once: tokens lock after a few.
+	denied := false
+	read := func(name, locator string) pair {
+		if denied {
+			return pair{}
+		}
+		if locator == "" {
+			locator = d.Key(name)
+		}
+		p, err := readPair(d, name, locator, passphrase)
+		denied = fault.KindOf(err) == fault.Denied && err != nil
 		if err != nil {
 			errs = append(errs, err)
 		}
 		return p
 	}
-	m.bridgeCA, m.listSigner, m.ocspSigner = read(statedir.BridgeCA), read(statedir.ListSigner), read(statedir.OCSPSigner)
-	server := read(statedir.AdminServer)
+	m.bridgeCA, m.listSigner, m.ocspSigner = read(statedir.BridgeCA, c.Keys.BridgeCA), read(statedir.ListSigner, c.Keys.ListSigner), read(statedir.OCSPSigner, c.Keys.OCSPSigner)
+	server := read(statedir.AdminServer, "")
 	if m.adminCA, err = d.ReadCertificate(statedir.AdminCA); err != nil {
 		errs = append(errs, err)
 	}
@@ -83,15 +92,15 @@ func (m *material) ocsp() *ocsp.Signer {
 
 // readPair reads a certificate and its key, and checks that they belong
 // together and that the certificate is valid now.
-func readPair(d statedir.Dir, name string, passphrase []byte) (p pair, err error) {
+func readPair(d statedir.Dir, name, locator string, passphrase []byte) (p pair, err error) {
 	var certErr, keyErr error
 	p.cert, certErr = d.ReadCertificate(name)
-	p.key, keyErr = keys.Open(d.Key(name), passphrase)
+	p.key, keyErr = keys.Open(locator, passphrase)
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return pair{}, err
 	}
 	if !samePublicKey(p.key.Public(), p.cert.PublicKey) {
-		return pair{}, fault.New(fault.Invalid, "key %s does not belong to certificate %s", d.Key(name), d.Certificate(name))
+		return pair{}, fault.New(fault.Invalid, "the key of %s is not the one in certificate %s", name, d.Certificate(name))
 	}
 	if now := time.Now(); now.Before(p.cert.NotBefore) || now.After(p.cert.NotAfter) {
 		return pair{}, fault.New(fault.Invalid, "certificate %s is valid from %s to %s, which is not now",

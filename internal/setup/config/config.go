@@ -64,6 +64,16 @@ type Keys struct {
 	// none: then the systemd credential bridged-passphrase is used
 	// (LoadCredential=), and without that only plain key files can be opened.
 	PassphraseFile string `yaml:"passphrase_file"`
+	// BridgeCA, ListSigner and OCSPSigner say where these keys are: a file, or
+	// an RFC 7512 URI of a key on a PKCS #11 token,
+	//
+	//	pkcs11:token=bridge;object=ca?module-path=/usr/lib/hsm.so&pin-source=file:/etc/pin
+	//
+	// which needs a bridged built with -tags pkcs11. Default: the file under
+	// keys/ in the state directory.
+	BridgeCA   string `yaml:"bridge_ca"`
+	ListSigner string `yaml:"list_signer"`
+	OCSPSigner string `yaml:"ocsp_signer"`
 }
 
 // Admin is the gRPC interface of officers. TLS certificate, key and client CA
@@ -196,8 +206,8 @@ func (c *Config) defaults(dir string) {
 	if c.Directory.MaxConnectionsPerAddress == 0 {
 		c.Directory.MaxConnectionsPerAddress = 100
 	}
-	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile} {
-		if *path != "" && !filepath.IsAbs(*path) {
+	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile, &c.Keys.BridgeCA, &c.Keys.ListSigner, &c.Keys.OCSPSigner} {
+		if *path != "" && !filepath.IsAbs(*path) && !strings.HasPrefix(*path, "pkcs11:") {
 			*path = filepath.Join(dir, *path)
 		}
 	}

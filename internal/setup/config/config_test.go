@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestRelativePaths(t *testing.T) {
-	yaml := strings.Replace(minimal, "/var/lib/bridged", "state", 1) + "keys: {passphrase_file: passphrase}\n"
+	yaml := strings.Replace(minimal, "/var/lib/bridged", "state", 1) + "keys: {passphrase_file: passphrase, bridge_ca: ca.pem, list_signer: \"pkcs11:token=a\"}\n"
 	c, err := config.Load(strings.NewReader(yaml), "/etc/bridged")
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +40,9 @@ func TestRelativePaths(t *testing.T) {
 	if want := "/etc/bridged/state"; c.State != want {
 		t.Errorf("got %q, want %q", c.State, want)
 	}
-	if want := "/etc/bridged/passphrase"; c.Keys.PassphraseFile != want {
-		t.Errorf("got %q, want %q", c.Keys.PassphraseFile, want)
+	want := config.Keys{PassphraseFile: "/etc/bridged/passphrase", BridgeCA: "/etc/bridged/ca.pem", ListSigner: "pkcs11:token=a"}
+	if c.Keys != want {
+		t.Errorf("got %+v, want %+v", c.Keys, want)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/wire/pkcs8"
@@ -85,19 +86,34 @@ func encode(key crypto.Signer, passphrase []byte) (*pem.Block, error) {
 	return &pem.Block{Type: sealedType, Bytes: der}, err
 }
 
-// Open opens a key made by Create, or by openssl genpkey, plain or sealed. A
+// Open opens the key at locator: the path of a file made by Create or openssl
+// genpkey, plain or sealed, or an RFC 7512 URI of a key on a PKCS #11 token, as
+//
+//	pkcs11:token=bridge;object=ca?module-path=/usr/lib/hsm.so&pin-source=file:/etc/pin
+//
+// which needs a program built with -tags pkcs11; the passphrase is for files. A
 // file that others than its owner can read is Denied: such a key has to be
 // taken as known to them. So is a sealed key with no passphrase, or another
-// than its own. Other errors: NotFound, Invalid.
-func Open(path string, passphrase []byte) (crypto.Signer, error) {
-	key, err := open(path, passphrase)
+// than its own. Other errors: NotFound, Invalid, Unavailable.
+func Open(locator string, passphrase []byte) (key crypto.Signer, err error) {
+	// What stands after a "?" may be a PIN, though we refuse it there.
+	name := locator
+	if strings.HasPrefix(locator, tokenScheme) {
+		name, _, _ = strings.Cut(locator, "?")
+		var k tokenKey
+		if k, err = parseToken(locator); err == nil {
+			key, err = k.open()
+		}
+	} else {
+		key, err = openFile(locator, passphrase)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("opening key %s: %w", path, err)
+		return nil, fmt.Errorf("opening key %s: %w", name, err)
 	}
 	return key, nil
 }
 
-func open(path string, passphrase []byte) (crypto.Signer, error) {
+func openFile(path string, passphrase []byte) (crypto.Signer, error) {
 	b, err := readPrivate(path)
 	if err != nil {
 		return nil, err

@@ -34,11 +34,7 @@ func Passphrase(file string) ([]byte, error) {
 
 func passphrase(file string) ([]byte, error) {
 	if file != "" {
-		b, err := readPrivate(file)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		return line(b, file)
+		return readLine(file)
 	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
@@ -56,6 +52,15 @@ func passphrase(file string) ([]byte, error) {
 	}
 	defer f.Close()
 	b, err := readBounded(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return line(b, path)
+}
+
+// readLine reads the only line of a file that must be its owner's alone.
+func readLine(path string) ([]byte, error) {
+	b, err := readPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -5,13 +5,14 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 30s
+TAGS ?=
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-build: ## bridged and bridgectl, into bin/
+build: ## bridged and bridgectl, into bin/; TAGS=pkcs11 for keys on tokens
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/bridged ./cmd/bridgectl
+	go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/ ./cmd/bridged ./cmd/bridgectl
 
 demo: build ## a federation of two simulated organisations, and a tour through it
 	@bin/bridged demo
@@ -20,7 +21,7 @@ test: lint ## everything: lint, then all tests with -race against the real peers
 	@scripts/peers
 	BRIDGE_PEERS=1 go test -race -timeout 10m ./...
 	go vet -tags pkcs11 ./internal/setup/keys
-	BRIDGE_PEERS=1 go test -race -tags pkcs11 -run Token ./internal/setup/keys ./internal/ceremony
+	BRIDGE_PEERS=1 go test -race -tags pkcs11 -run Token ./internal/setup/keys
 
 unit: ## tests that need nothing but Go
 	go test ./...

@@ -39,7 +39,14 @@ func bridged(t *testing.T, args ...string) (string, int) {
 func found(t *testing.T, ports ...int) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "state")
-	args := founding(dir, "--plain-keys")
+	if out, code := bridged(t, founding(dir, append(listening(ports...), "--plain-keys")...)...); code != 0 {
+		t.Fatalf("init: exit %d\n%s", code, out)
+	}
+	return dir
+}
+
+// listening are the arguments that name the ports, any free one by default.
+func listening(ports ...int) (args []string) {
 	for i, flag := range []string{"--admin", "--directory", "--responder", "--repository"} {
 		port := 0
 		if i < len(ports) {
@@ -47,10 +54,7 @@ func found(t *testing.T, ports ...int) string {
 		}
 		args = append(args, flag, fmt.Sprintf("127.0.0.1:%d", port))
 	}
-	if out, code := bridged(t, args...); code != 0 {
-		t.Fatalf("init: exit %d\n%s", code, out)
-	}
-	return dir
+	return args
 }
 
 // founding are the arguments that make a bridge in dir with keys that are made
@@ -171,9 +175,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestValidateBesideTheDaemon checks that a running bridge can be validated.
+// TestValidateBesideTheDaemon checks that a bridge with encrypted keys runs, and
+// can be validated while it does.
 func TestValidateBesideTheDaemon(t *testing.T) {
-	dir := found(t)
+	dir := filepath.Join(t.TempDir(), "state")
+	if out, code := bridged(t, founding(dir, append(listening(), "--passphrase-file", secret(t, 0o600))...)...); code != 0 {
+		t.Fatalf("init: exit %d\n%s", code, out)
+	}
 	config := filepath.Join(dir, "bridged.yaml")
 	if out, code := bridged(t, "validate", "--config", config); code != 0 {
 		t.Errorf("before it runs: exit %d\n%s", code, out)

@@ -22,7 +22,7 @@ func TestTokenURIs(t *testing.T) {
 		{"a library somewhere", "pkcs11:token=bridge;object=ca?module-path=hsm.so&pin-source=/none", "module-path"},
 		{"no PIN", "pkcs11:token=bridge;object=ca?module-path=/none.so", "pin-source"},
 		{"a PIN from a program", "pkcs11:token=bridge;object=ca?module-path=/none.so&pin-source=%7Ccat", "pin-source"},
-		{"a PIN in the open", "pkcs11:token=bridge;object=ca?module-path=/none.so&pin-value=4711", "pin-value"},
+		{"a PIN in the open", "pkcs11:token=bridge;object=ca?module-path=/none.so&pin-value=4711", "does not belong here"},
 		{"a public key", "pkcs11:token=bridge;object=ca;type=public" + query, "type"},
 		{"an attribute not known", "pkcs11:token=bridge;object=ca;slot-id=1" + query, "slot-id"},
 		{"an attribute twice", "pkcs11:token=bridge;object=ca;object=cb" + query, "object"},

@@ -95,20 +95,13 @@ func encode(key crypto.Signer, passphrase []byte) (*pem.Block, error) {
 // file that others than its owner can read is Denied: such a key has to be
 // taken as known to them. So is a sealed key with no passphrase, or another
 // than its own. Other errors: NotFound, Invalid, Unavailable.
-func Open(locator string, passphrase []byte) (key crypto.Signer, err error) {
-	// What stands after a "?" may be a PIN, though we refuse it there.
-	name := locator
+func Open(locator string, passphrase []byte) (crypto.Signer, error) {
 	if strings.HasPrefix(locator, tokenScheme) {
-		name, _, _ = strings.Cut(locator, "?")
-		var k tokenKey
-		if k, err = parseToken(locator); err == nil {
-			key, err = k.open()
-		}
-	} else {
-		key, err = openFile(locator, passphrase)
+		return openToken(locator)
 	}
+	key, err := openFile(locator, passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("opening key %s: %w", name, err)
+		return nil, fmt.Errorf("opening key %s: %w", locator, err)
 	}
 	return key, nil
 }

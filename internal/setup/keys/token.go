@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"crypto"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,20 @@ type tokenKey struct {
 	object, id    string // CKA_LABEL and CKA_ID of the key; at least one
 	module        string // path of the token's library
 	pinFile       string
+}
+
+func openToken(uri string) (crypto.Signer, error) {
+	k, err := parseToken(uri)
+	if err != nil {
+		// What was refused may hold a PIN: it is not repeated.
+		return nil, fmt.Errorf("opening key on a token: %w", err)
+	}
+	key, err := k.open()
+	if err != nil {
+		name, _, _ := strings.Cut(uri, "?")
+		return nil, fmt.Errorf("opening key %s: %w", name, err)
+	}
+	return key, nil
 }
 
 // parseToken reads the part of RFC 7512 §2.3 that names one key: token or

@@ -23,6 +23,7 @@ func TestTokenURIs(t *testing.T) {
 		{"no PIN", "pkcs11:token=bridge;object=ca?module-path=/none.so", "pin-source"},
 		{"a PIN from a program", "pkcs11:token=bridge;object=ca?module-path=/none.so&pin-source=%7Ccat", "pin-source"},
 		{"a PIN in the open", "pkcs11:token=bridge;object=ca?module-path=/none.so&pin-value=4711", "does not belong here"},
+		{"a PIN in the open, early", "pkcs11:token=bridge;object=ca;pin-value=4711" + query, "does not belong here"},
 		{"a public key", "pkcs11:token=bridge;object=ca;type=public" + query, "type"},
 		{"an attribute not known", "pkcs11:token=bridge;object=ca;slot-id=1" + query, "slot-id"},
 		{"an attribute twice", "pkcs11:token=bridge;object=ca;object=cb" + query, "object"},

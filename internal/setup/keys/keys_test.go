@@ -14,6 +14,7 @@ import (
 var passphrase = []byte("correct horse battery staple")
 
 func TestCreateThenOpen(t *testing.T) {
+	t.Parallel() // deriving keys takes its time, with -race above all
 	for _, tt := range []struct {
 		name       string
 		passphrase []byte
@@ -50,6 +51,7 @@ func TestCreateThenOpen(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, content string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)

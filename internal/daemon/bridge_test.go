@@ -79,7 +79,7 @@ func start(t *testing.T, suffix string, edit func(*config.Config), members ...*l
 	b := &bridge{dir: statedir.Dir(filepath.Join(t.TempDir(), "bridge"))}
 	const free = "127.0.0.1:0"
 	_, err := ceremony.Found(t.Context(), string(b.dir), ceremony.Options{
-		Name: "Test Bridge", Level: level, Officers: officers, Key: keys.P256,
+		Name: "Test Bridge", Level: level, Officers: officers, Key: keys.P256, PlainKeys: true,
 		// Nobody follows these; what is published is fetched where it listens.
 		URL: "http://repository.bridge.example", ResponderURL: "http://ocsp.bridge.example",
 		Admin: free, Directory: free, Responder: free, Repository: free,

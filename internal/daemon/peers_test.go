@@ -142,8 +142,9 @@ func (p *tour) testDirectory(t *testing.T) {
 			if want := u.State != lab.Expired; code != 0 || want != (len(certs) == 1 && bytes.Equal(certs[0], u.Certificate.Raw)) {
 				t.Errorf("%s (%s): exit %d and %d certificates", u.Mail, u.State, code, len(certs))
 			}
+			shown := ldifCertificate.ReplaceAllString(out, "") // random bytes may spell anything
 			for _, secret := range []string{m.Spec.Suffix + "\n", "telephoneNumber", "employeeNumber", "uid", "sAMAccountName", "proxyAddresses", "ref:"} {
-				if strings.Contains(out, secret) {
+				if strings.Contains(shown, secret) {
 					t.Errorf("%s: the answer holds %q:\n%s", u.Mail, secret, out)
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -109,7 +110,7 @@ func New(dir string, spec Spec, p Ports) (_ *Organisation, err error) {
 
 func (o *Organisation) listen(p Ports) error {
 	for _, port := range []*int{&p.LDAP, &p.OCSP, &p.HTTP} {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
+		ln, err := listenOn(*port)
 		if err != nil {
 			return fault.New(fault.Conflict, "listening for %s: %w", o.Spec.ID, err)
 		}
@@ -118,6 +119,21 @@ func (o *Organisation) listen(p Ports) error {
 	}
 	o.Ports = p
 	return nil
+}
+
+// listenOn listens on a port of loopback. 0 takes a free one below the numbers
+// that systems hand to outgoing connections: the organisation comes back to it
+// later, and none of those may have it then.
+func listenOn(port int) (ln net.Listener, err error) {
+	if port != 0 {
+		return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	for range 100 {
+		if ln, err = listenOn(10000 + rand.IntN(20000)); err == nil {
+			return ln, nil
+		}
+	}
+	return nil, err
 }
 
 func (o *Organisation) authority(name string) *Authority {

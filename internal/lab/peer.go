@@ -85,7 +85,7 @@ func lookPath(program, debian string) (string, error) {
 // freePort returns a port nobody listens on. Somebody may before it is used;
 // then the program that was to have it says so.
 func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := listenOn(0)
 	if err != nil {
 		return 0, err
 	}

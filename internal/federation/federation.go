@@ -126,23 +126,27 @@ func (f *Federation) Decide(ctx context.Context, id membership.ID, d membership.
 	return f.caseOf(ctx, m)
 }
 
-// Run recovers what a crash left behind, reconciles at once, then after every
-// change of the register and at least every Parts.Every, until ctx ends. It
-// returns nil then. The error of a first reconciliation is only reported: a
-// member's fault must not keep the others from being served.
+// patience is how soon a reconciliation that failed is tried again; it doubles
+// with each failure, up to Parts.Every.
+const patience = time.Second
+
+// Run reconciles after every change of the register and at least every
+// Parts.Every, sooner after a failure, until ctx ends. It returns nil then. What
+// fails is only reported: a member's fault must not keep the others from being
+// served. The first reconciliation, before anybody is answered, is the caller's.
 func (f *Federation) Run(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { f.watch(ctx, changed) })
-	const patience = time.Second // after a failure, doubled up to Every
-	wait := patience
-	for {
-		if err := f.Reconcile(ctx); err != nil && ctx.Err() == nil {
+	retry := patience
+	for err := f.outcome.Load().err; ; err = f.Reconcile(ctx) {
+		wait := f.Every
+		if err != nil && ctx.Err() == nil {
 			f.Log.Error("reconciliation incomplete", "err", err)
-			wait = min(2*wait, f.Every)
+			wait, retry = min(retry, f.Every), min(2*retry, f.Every)
 		} else {
-			wait = f.Every
+			retry = patience
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -152,7 +156,6 @@ func (f *Federation) Run(ctx context.Context) error {
 			return nil
 		case <-changed:
 			timer.Stop()
-			wait = patience
 		case <-timer.C:
 		}
 	}

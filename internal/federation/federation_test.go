@@ -1,12 +1,20 @@
 package federation_test
 
 import (
+	"context"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"bridge.example/internal/fault"
+	"bridge.example/internal/setup/keys"
+	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/ldap"
 	"bridge.example/membership"
+	"bridge.example/signedlist"
 	"bridge.example/vdir"
 )
 
@@ -209,4 +217,66 @@ func TestChainBindsTheMember(t *testing.T) {
 			t.Errorf("%s: got %d entries, %v; want %d", tt.name, found, err, tt.found)
 		}
 	}
+}
+
+// flaky is an archive that can be down.
+type flaky struct {
+	signedlist.Archive
+	down atomic.Bool
+}
+
+func (f *flaky) Latest(ctx context.Context) (int64, []byte, error) {
+	if f.down.Load() {
+		return 0, nil, fault.New(fault.Unavailable, "the archive is down")
+	}
+	return f.Archive.Latest(ctx)
+}
+
+// TestRunTriesAgainSoon: a failure on schedule, long after all was well, is not
+// left until the next time on schedule.
+func TestRunTriesAgainSoon(t *testing.T) {
+	dir := found(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, dir, nil)
+		d := statedir.Dir(dir)
+		cert, certErr := d.ReadCertificate(statedir.ListSigner)
+		key, keyErr := keys.Open(d.Key(statedir.ListSigner), nil)
+		if err := errors.Join(certErr, keyErr); err != nil {
+			t.Fatal(err)
+		}
+		// The bubble's clock is not that of the certificates.
+		at := cert.NotBefore.Add(time.Hour)
+		b.now = at
+		archive := &flaky{Archive: b.lists}
+		b.Publisher = signedlist.NewPublisher(signedlist.Signer{Cert: cert, Key: key}, archive, signedlist.Options{Now: func() time.Time { return at }})
+		if err := b.Reconcile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		problem := func() string {
+			t.Helper()
+			synctest.Wait()
+			s, err := b.Status(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Problem
+		}
+		archive.down.Store(true)
+		time.Sleep(b.Every) // of the bubble's clock, as below
+		if problem() == "" {
+			t.Error("the failure on schedule was not noticed")
+		}
+		archive.down.Store(false)
+		time.Sleep(2 * time.Second)
+		if p := problem(); p != "" {
+			t.Errorf("2 s after it was mended: %s", p)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -17,9 +17,10 @@ build: ## bridged and bridgectl, into bin/; TAGS=pkcs11 for keys on tokens
 demo: build ## a federation of two simulated organisations, and a tour through it
 	@bin/bridged demo
 
+# -count=1: the cache does not know the programs that end-to-end tests build.
 test: lint ## everything: lint, then all tests with -race against the real peers
 	@scripts/peers
-	BRIDGE_PEERS=1 go test -race -timeout 10m ./...
+	BRIDGE_PEERS=1 go test -race -count=1 -timeout 10m ./...
 	go vet -tags pkcs11 ./internal/setup/keys
 	BRIDGE_PEERS=1 go test -race -tags pkcs11 -run Token ./internal/setup/keys
 

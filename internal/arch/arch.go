@@ -13,7 +13,7 @@ type Row struct {
 // Rows is the house, bottom to top.
 var Rows = []Row{
 	{0, []string{"internal/fault"}},
-	{1, []string{"internal/wire/...", "api/proto", "api/client"}},
+	{1, []string{"internal/wire/...", "internal/outbound", "api/proto", "api/client"}},
 	{2, []string{"internal/engine/..."}},
 	{3, []string{"membership", "crosscert", "signedlist", "vdir", "vocsp"}},
 	{4, []string{"internal/federation", "internal/checkup", "api/convert"}},
@@ -53,9 +53,10 @@ var Technologies = []Technology{
 	{"bridge.example/internal/pathbench", nil},
 }
 
-// Offline is what cmd/bridgectl may import: the tool works without a daemon and
-// on machines that never run one.
-const (
-	OfflineRow    = 3 // and every row below it
-	OfflineBeside = "api/..."
-)
+// OfflineRow and every row below it is what cmd/bridgectl may import: the tool
+// works without a daemon and on machines that never run one.
+const OfflineRow = 3
+
+// OfflineBeside is what it may import besides: an applicant runs the bridge's
+// own examination before applying.
+var OfflineBeside = []string{"api/...", "internal/checkup"}

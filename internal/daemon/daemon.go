@@ -28,7 +28,7 @@ import (
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/setup/config"
-	"bridge.example/internal/setup/outbound"
+	"bridge.example/internal/outbound"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/cms"
 	"bridge.example/internal/wire/ldap"

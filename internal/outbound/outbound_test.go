@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bridge.example/internal/fault"
-	"bridge.example/internal/setup/outbound"
+	"bridge.example/internal/outbound"
 )
 
 // TestForbidden dials addresses that lead inside; none may be tried. The port

@@ -30,6 +30,8 @@ const (
 type world struct {
 	*bridge
 	dir           string
+	alphaRoot     *x509.Certificate
+	alphaKey      crypto.Signer
 	betaRoot      *x509.Certificate
 	betaRootKey   crypto.Signer
 	betaIssuing   *x509.Certificate
@@ -42,7 +44,7 @@ func newWorld(t *testing.T) *world {
 		t.Skip("needs BRIDGE_PEERS=1 and openssl")
 	}
 	w := &world{bridge: newBridge(t), dir: t.TempDir()}
-	alphaRoot, alphaKey := newCA(t, "alpha")
+	w.alphaRoot, w.alphaKey = newCA(t, "alpha")
 	w.betaRoot, w.betaRootKey = newCA(t, "beta")
 	w.betaIssuerKey = newKey(t)
 	issuing := caTemplate("beta")
@@ -66,9 +68,9 @@ func newWorld(t *testing.T) *world {
 		}
 		inbound.ExtraExtensions = append(inbound.ExtraExtensions, e)
 	}
-	fromAlpha := certify(t, inbound, alphaRoot, w.cert.PublicKey, alphaKey)
+	fromAlpha := certify(t, inbound, w.alphaRoot, w.cert.PublicKey, w.alphaKey)
 	findings := crosscert.CheckInbound(fromAlpha, w.Inbound(crosscert.Inbound{
-		Anchors: []*x509.Certificate{alphaRoot}, Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+		Anchors: []*x509.Certificate{w.alphaRoot}, Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
 	}), time.Now())
 	if err := crosscert.InboundError(findings); err != nil {
 		t.Fatal(err)
@@ -79,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	if w.toBeta, err = w.Issue(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	w.write(t, "alpha.pem", alphaRoot)
+	w.write(t, "alpha.pem", w.alphaRoot)
 	w.write(t, "bridge.pem", w.cert)
 	w.write(t, "chain.pem", fromAlpha, w.toBeta, w.betaIssuing)
 	return w
@@ -169,17 +171,29 @@ func TestOpenSSLPaths(t *testing.T) {
 }
 
 // TestOpenSSLCertifiesTheBridge has a member's OpenSSL sign what it is asked
-// for, from the request and the fields alone.
+// for, in both flavours.
 func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 	w := newWorld(t)
+	for _, compatible := range []bool{false, true} {
+		in := w.Inbound(crosscert.Inbound{
+			Anchors: []*x509.Certificate{w.betaRoot}, MailDomains: []string{"beta.example", "beta.test"}, CRLs: []string{"ldap://a/b", "http://beta.example/root.crl"},
+			Mappings:   []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, betaPolicy)}, {Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+			Compatible: compatible,
+		})
+		for _, f := range crosscert.CheckInbound(w.certifyBridge(t, in, w.betaRootKey), in, time.Now()) {
+			t.Errorf("compatible %v: %v", compatible, f)
+		}
+	}
+}
+
+// certifyBridge has OpenSSL sign what the first anchor of in is asked for, from
+// the request and the fields alone.
+func (w *world) certifyBridge(t *testing.T, in crosscert.Inbound, signer crypto.Signer) *x509.Certificate {
+	t.Helper()
 	request, err := w.CertificateRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := w.Inbound(crosscert.Inbound{
-		Anchors: []*x509.Certificate{w.betaRoot}, MailDomains: []string{"beta.example", "beta.test"}, CRLs: []string{"ldap://a/b", "http://beta.example/root.crl"},
-		Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, betaPolicy)}, {Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
-	})
 	config := "[bridge]\n"
 	for _, f := range in.Fields() {
 		critical := ""
@@ -188,7 +202,7 @@ func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 		}
 		config += f.Name + " = " + critical + f.Value + "\n"
 	}
-	key, err := x509.MarshalPKCS8PrivateKey(w.betaRootKey)
+	key, err := x509.MarshalPKCS8PrivateKey(signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +215,7 @@ func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.write(t, "root.pem", w.betaRoot)
+	w.write(t, "root.pem", in.Anchors[0])
 	if out, err := w.run(t, "openssl", "x509", "-req", "-in", "bridge.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "1095", "-sha256",
 		"-extfile", "bridge.cnf", "-extensions", "bridge", "-outform", "DER", "-out", "inbound.der"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -214,9 +228,7 @@ func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range crosscert.CheckInbound(c, in, time.Now()) {
-		t.Error(f)
-	}
+	return c
 }
 
 // TestOpenSSLOwnSigners walks from alpha's root to the bridge's list signer.

@@ -1326,7 +1326,9 @@ func (x *Overlap) GetOther() string {
 type RequestCrossCertificateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the member.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Ask for non-critical limits, whatever the member's record says.
+	Compatible    bool `protobuf:"varint,2,opt,name=compatible,proto3" json:"compatible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1368,6 +1370,13 @@ func (x *RequestCrossCertificateRequest) GetId() string {
 	return ""
 }
 
+func (x *RequestCrossCertificateRequest) GetCompatible() bool {
+	if x != nil {
+		return x.Compatible
+	}
+	return false
+}
+
 type RequestCrossCertificateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bridge CA's certificate, DER: name, key and key identifier are to be
@@ -1378,7 +1387,10 @@ type RequestCrossCertificateResponse struct {
 	// The extensions that the certificate must have.
 	Fields []*ProfileField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
 	// Subject names of the member's CAs, one of which must sign.
-	Issuers       []string `protobuf:"bytes,4,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	Issuers []string `protobuf:"bytes,4,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	// The limits are asked for non-critical: verifiers that do not know them
+	// accept the certificate and pass over them.
+	Compatible    bool `protobuf:"varint,5,opt,name=compatible,proto3" json:"compatible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1439,6 +1451,13 @@ func (x *RequestCrossCertificateResponse) GetIssuers() []string {
 		return x.Issuers
 	}
 	return nil
+}
+
+func (x *RequestCrossCertificateResponse) GetCompatible() bool {
+	if x != nil {
+		return x.Compatible
+	}
+	return false
 }
 
 // ProfileField is one extension, in the notation of OpenSSL's x509v3_config.
@@ -3149,14 +3168,20 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04with\x18\x03 \x01(\tR\x04with\x12\x14\n" +
-	"\x05other\x18\x04 \x01(\tR\x05other\"0\n" +
+	"\x05other\x18\x04 \x01(\tR\x05other\"P\n" +
 	"\x1eRequestCrossCertificateRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xba\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"compatible\x18\x02 \x01(\bR\n" +
+	"compatible\"\xda\x01\n" +
 	"\x1fRequestCrossCertificateResponse\x12\x1b\n" +
 	"\tbridge_ca\x18\x01 \x01(\fR\bbridgeCa\x12/\n" +
 	"\x13certificate_request\x18\x02 \x01(\fR\x12certificateRequest\x12/\n" +
 	"\x06fields\x18\x03 \x03(\v2\x17.bridge.v1.ProfileFieldR\x06fields\x12\x18\n" +
-	"\aissuers\x18\x04 \x03(\tR\aissuers\"f\n" +
+	"\aissuers\x18\x04 \x03(\tR\aissuers\x12\x1e\n" +
+	"\n" +
+	"compatible\x18\x05 \x01(\bR\n" +
+	"compatible\"f\n" +
 	"\fProfileField\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bcritical\x18\x02 \x01(\bR\bcritical\x12\x14\n" +

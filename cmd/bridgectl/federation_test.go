@@ -74,7 +74,7 @@ func (f fakeFederation) Preview(ctx context.Context, id membership.ID) (federati
 }
 
 // InboundRequest asks as if the member's first CA were the bridge.
-func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error) {
+func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error) {
 	m, err := f.Register.Member(ctx, id)
 	if err != nil {
 		return federation.InboundRequest{}, err
@@ -82,6 +82,7 @@ func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID) (f
 	anchors, _ := m.Certificates()
 	return federation.InboundRequest{CertificateRequest: []byte("a request"), Inbound: crosscert.Inbound{
 		Bridge: anchors[0], Anchors: anchors, MailDomains: m.MailDomains, IssuedBy: "http://repository.example/issued-by-bridge.p7c",
+		Compatible: compatible,
 	}}, nil
 }
 

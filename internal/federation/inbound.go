@@ -26,8 +26,9 @@ type InboundVerdict struct {
 }
 
 // InboundRequest returns what the member id, in whatever state, needs to
-// certify the bridge CA. Errors: NotFound.
-func (f *Federation) InboundRequest(ctx context.Context, id membership.ID) (InboundRequest, error) {
+// certify the bridge CA: in the flavour of its record, or compatible all the
+// same. Errors: NotFound.
+func (f *Federation) InboundRequest(ctx context.Context, id membership.ID, compatible bool) (InboundRequest, error) {
 	m, err := f.Register.Member(ctx, id)
 	if err != nil {
 		return InboundRequest{}, err
@@ -36,6 +37,7 @@ func (f *Federation) InboundRequest(ctx context.Context, id membership.ID) (Inbo
 	if err != nil {
 		return InboundRequest{}, err
 	}
+	in.Compatible = in.Compatible || compatible
 	request, err := f.Authority.CertificateRequest()
 	return InboundRequest{Inbound: in, CertificateRequest: request}, err
 }
@@ -78,7 +80,7 @@ func (f *Federation) inbound(a *membership.Application) (crosscert.Inbound, erro
 	if err != nil {
 		return crosscert.Inbound{}, err
 	}
-	in := crosscert.Inbound{Mappings: mappings, MailDomains: a.MailDomains}
+	in := crosscert.Inbound{Mappings: mappings, MailDomains: a.MailDomains, Compatible: a.CrossProfile == membership.Compatible}
 	in.Anchors, _ = a.Certificates()
 	for _, anchor := range a.Anchors {
 		in.CRLs = append(in.CRLs, anchor.CRL...)

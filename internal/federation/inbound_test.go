@@ -85,7 +85,7 @@ func TestAcceptInbound(t *testing.T) {
 			t.Errorf("garbage for %s: got %v, want %v", id, err, want)
 		}
 	}
-	q, err := b.InboundRequest(t.Context(), "beta")
+	q, err := b.InboundRequest(t.Context(), "beta", false)
 	if err != nil || !q.Inbound.Bridge.Equal(bridge) || len(q.CertificateRequest) == 0 || len(q.Inbound.Mappings) != 1 || len(q.Inbound.Anchors) != 1 {
 		t.Errorf("got %+v, %v", q, err)
 	}

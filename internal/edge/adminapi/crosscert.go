@@ -15,12 +15,12 @@ func (s *service) RequestCrossCertificate(ctx context.Context, r *proto.RequestC
 	if err != nil {
 		return nil, err
 	}
-	q, err := s.federation.InboundRequest(ctx, id)
+	q, err := s.federation.InboundRequest(ctx, id, r.GetCompatible())
 	if err != nil {
 		return nil, err
 	}
 	return &proto.RequestCrossCertificateResponse{
-		BridgeCa: q.Inbound.Bridge.Raw, CertificateRequest: q.CertificateRequest,
+		BridgeCa: q.Inbound.Bridge.Raw, CertificateRequest: q.CertificateRequest, Compatible: q.Inbound.Compatible,
 		Fields: convert.Each(q.Inbound.Fields(), func(f crosscert.Field) *proto.ProfileField {
 			return &proto.ProfileField{Name: f.Name, Critical: f.Critical, Value: f.Value, Why: f.Why}
 		}),

@@ -132,7 +132,7 @@ func (f *fake) Preview(ctx context.Context, id membership.ID) (federation.Previe
 }
 
 // InboundRequest asks as if the member's first CA were the bridge.
-func (f *fake) InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error) {
+func (f *fake) InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error) {
 	m, err := f.Register.Member(ctx, id)
 	if err != nil {
 		return federation.InboundRequest{}, err

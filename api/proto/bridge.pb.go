@@ -1654,6 +1654,113 @@ func (x *AcceptCrossCertificateResponse) GetMember() *Member {
 	return nil
 }
 
+type WithdrawCrossCertificateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the member.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Serial or SHA-256 fingerprint, hex; colons are ignored.
+	Certificate string `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// Required.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCrossCertificateRequest) Reset() {
+	*x = WithdrawCrossCertificateRequest{}
+	mi := &file_bridge_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCrossCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCrossCertificateRequest) ProtoMessage() {}
+
+func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCrossCertificateRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawCrossCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *WithdrawCrossCertificateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WithdrawCrossCertificateRequest) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+func (x *WithdrawCrossCertificateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type WithdrawCrossCertificateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCrossCertificateResponse) Reset() {
+	*x = WithdrawCrossCertificateResponse{}
+	mi := &file_bridge_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCrossCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCrossCertificateResponse) ProtoMessage() {}
+
+func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCrossCertificateResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawCrossCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WithdrawCrossCertificateResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
 // Finding is a rule of the profile that a certificate breaks.
 type Finding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1669,7 +1776,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1788,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1801,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Finding) GetRule() string {
@@ -1733,7 +1840,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1852,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1865,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 type GetListResponse struct {
@@ -1774,7 +1881,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1893,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +1906,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -1849,7 +1956,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1968,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +1981,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -1942,7 +2049,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2061,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2074,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -2012,7 +2119,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2131,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2144,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2073,7 +2180,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2192,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2205,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Actor) GetPerson() string {
@@ -2131,7 +2238,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2250,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2263,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -2222,7 +2329,7 @@ type Member struct {
 	Projection *Projection `protobuf:"bytes,11,opt,name=projection,proto3" json:"projection,omitempty"`
 	// Why the projection does not agree with the record yet; empty when it does.
 	Pending string `protobuf:"bytes,12,opt,name=pending,proto3" json:"pending,omitempty"`
-	// Certificates for the bridge accepted since the application.
+	// Certificates for the bridge accepted since the application, or withdrawn.
 	Accepted      []*AcceptedCertificate `protobuf:"bytes,13,rep,name=accepted,proto3" json:"accepted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2230,7 +2337,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2349,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2362,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -2353,16 +2460,20 @@ func (x *Member) GetAccepted() []*AcceptedCertificate {
 type AcceptedCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DER.
-	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	By            *Actor                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	Certificate []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	By          *Actor                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	At          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Absent while it stands.
+	WithdrawnBy   *Actor                 `protobuf:"bytes,4,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`
+	WithdrawnAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=withdrawn_at,json=withdrawnAt,proto3" json:"withdrawn_at,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcceptedCertificate) Reset() {
 	*x = AcceptedCertificate{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2485,7 @@ func (x *AcceptedCertificate) String() string {
 func (*AcceptedCertificate) ProtoMessage() {}
 
 func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2498,7 @@ func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
 func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AcceptedCertificate) GetCertificate() []byte {
@@ -2411,6 +2522,27 @@ func (x *AcceptedCertificate) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AcceptedCertificate) GetWithdrawnBy() *Actor {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return nil
+}
+
+func (x *AcceptedCertificate) GetWithdrawnAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawnAt
+	}
+	return nil
+}
+
+func (x *AcceptedCertificate) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Decision is one officer's act on one record.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2428,7 +2560,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2572,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2585,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -2515,7 +2647,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2659,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2672,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{35}
+	return file_bridge_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Projection) GetListed() bool {
@@ -2594,7 +2726,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2738,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2751,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{36}
+	return file_bridge_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -2692,7 +2824,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +2836,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +2849,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{37}
+	return file_bridge_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Application) GetId() string {
@@ -2823,7 +2955,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2835,7 +2967,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2848,7 +2980,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{38}
+	return file_bridge_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Contact) GetName() string {
@@ -2891,7 +3023,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2903,7 +3035,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2916,7 +3048,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{39}
+	return file_bridge_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Policy) GetMember() string {
@@ -2952,7 +3084,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3096,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3109,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{40}
+	return file_bridge_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Directory) GetUrl() string {
@@ -3035,7 +3167,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3047,7 +3179,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3060,7 +3192,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{41}
+	return file_bridge_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -3194,7 +3326,13 @@ const file_bridge_proto_rawDesc = "" +
 	"\x1eAcceptCrossCertificateResponse\x12.\n" +
 	"\bfindings\x18\x01 \x03(\v2\x12.bridge.v1.FindingR\bfindings\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\bR\baccepted\x12)\n" +
-	"\x06member\x18\x03 \x01(\v2\x11.bridge.v1.MemberR\x06member\"g\n" +
+	"\x06member\x18\x03 \x01(\v2\x11.bridge.v1.MemberR\x06member\"k\n" +
+	"\x1fWithdrawCrossCertificateRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"M\n" +
+	" WithdrawCrossCertificateResponse\x12)\n" +
+	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"g\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x18\n" +
@@ -3257,11 +3395,14 @@ const file_bridge_proto_rawDesc = "" +
 	"projection\x18\v \x01(\v2\x15.bridge.v1.ProjectionR\n" +
 	"projection\x12\x18\n" +
 	"\apending\x18\f \x01(\tR\apending\x12:\n" +
-	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\"\x85\x01\n" +
+	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\"\x91\x02\n" +
 	"\x13AcceptedCertificate\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xd8\x01\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x123\n" +
+	"\fwithdrawn_by\x18\x04 \x01(\v2\x10.bridge.v1.ActorR\vwithdrawnBy\x12=\n" +
+	"\fwithdrawn_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vwithdrawnAt\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xd8\x01\n" +
 	"\bDecision\x12#\n" +
 	"\x04verb\x18\x01 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12\x1f\n" +
@@ -3334,7 +3475,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xda\a\n" +
+	"\fVERB_SUSPEND\x10\x022\xcf\b\n" +
 	"\x06Bridge\x12=\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\x12F\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\x12L\n" +
@@ -3345,7 +3486,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12R\n" +
 	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\x12p\n" +
 	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\x12m\n" +
-	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\x12@\n" +
+	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\x12s\n" +
+	"\x18WithdrawCrossCertificate\x12*.bridge.v1.WithdrawCrossCertificateRequest\x1a+.bridge.v1.WithdrawCrossCertificateResponse\x12@\n" +
 	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\x12F\n" +
 	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
@@ -3362,133 +3504,140 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_bridge_proto_goTypes = []any{
-	(Change)(0),                             // 0: bridge.v1.Change
-	(State)(0),                              // 1: bridge.v1.State
-	(Verb)(0),                               // 2: bridge.v1.Verb
-	(*WhoAmIRequest)(nil),                   // 3: bridge.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),                  // 4: bridge.v1.WhoAmIResponse
-	(*GetStatusRequest)(nil),                // 5: bridge.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),               // 6: bridge.v1.GetStatusResponse
-	(*StateCount)(nil),                      // 7: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),              // 8: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),             // 9: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),                // 10: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),               // 11: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),              // 12: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),             // 13: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),            // 14: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil),           // 15: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),            // 16: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil),           // 17: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),            // 18: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil),           // 19: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),                     // 20: bridge.v1.PreviewPath
-	(*Overlap)(nil),                         // 21: bridge.v1.Overlap
-	(*RequestCrossCertificateRequest)(nil),  // 22: bridge.v1.RequestCrossCertificateRequest
-	(*RequestCrossCertificateResponse)(nil), // 23: bridge.v1.RequestCrossCertificateResponse
-	(*ProfileField)(nil),                    // 24: bridge.v1.ProfileField
-	(*AcceptCrossCertificateRequest)(nil),   // 25: bridge.v1.AcceptCrossCertificateRequest
-	(*AcceptCrossCertificateResponse)(nil),  // 26: bridge.v1.AcceptCrossCertificateResponse
-	(*Finding)(nil),                         // 27: bridge.v1.Finding
-	(*GetListRequest)(nil),                  // 28: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),                 // 29: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),                // 30: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),               // 31: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),                       // 32: bridge.v1.Rejection
-	(*Actor)(nil),                           // 33: bridge.v1.Actor
-	(*MemberSummary)(nil),                   // 34: bridge.v1.MemberSummary
-	(*Member)(nil),                          // 35: bridge.v1.Member
-	(*AcceptedCertificate)(nil),             // 36: bridge.v1.AcceptedCertificate
-	(*Decision)(nil),                        // 37: bridge.v1.Decision
-	(*Projection)(nil),                      // 38: bridge.v1.Projection
-	(*CrossCertificate)(nil),                // 39: bridge.v1.CrossCertificate
-	(*Application)(nil),                     // 40: bridge.v1.Application
-	(*Contact)(nil),                         // 41: bridge.v1.Contact
-	(*Policy)(nil),                          // 42: bridge.v1.Policy
-	(*Directory)(nil),                       // 43: bridge.v1.Directory
-	(*CA)(nil),                              // 44: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil),           // 45: google.protobuf.Timestamp
+	(Change)(0),                              // 0: bridge.v1.Change
+	(State)(0),                               // 1: bridge.v1.State
+	(Verb)(0),                                // 2: bridge.v1.Verb
+	(*WhoAmIRequest)(nil),                    // 3: bridge.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),                   // 4: bridge.v1.WhoAmIResponse
+	(*GetStatusRequest)(nil),                 // 5: bridge.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),                // 6: bridge.v1.GetStatusResponse
+	(*StateCount)(nil),                       // 7: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),               // 8: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),              // 9: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),                 // 10: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),                // 11: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),               // 12: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),              // 13: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),             // 14: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil),            // 15: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),             // 16: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil),            // 17: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),             // 18: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),            // 19: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                      // 20: bridge.v1.PreviewPath
+	(*Overlap)(nil),                          // 21: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),   // 22: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil),  // 23: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                     // 24: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),    // 25: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),   // 26: bridge.v1.AcceptCrossCertificateResponse
+	(*WithdrawCrossCertificateRequest)(nil),  // 27: bridge.v1.WithdrawCrossCertificateRequest
+	(*WithdrawCrossCertificateResponse)(nil), // 28: bridge.v1.WithdrawCrossCertificateResponse
+	(*Finding)(nil),                          // 29: bridge.v1.Finding
+	(*GetListRequest)(nil),                   // 30: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                  // 31: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                 // 32: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),                // 33: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                        // 34: bridge.v1.Rejection
+	(*Actor)(nil),                            // 35: bridge.v1.Actor
+	(*MemberSummary)(nil),                    // 36: bridge.v1.MemberSummary
+	(*Member)(nil),                           // 37: bridge.v1.Member
+	(*AcceptedCertificate)(nil),              // 38: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                         // 39: bridge.v1.Decision
+	(*Projection)(nil),                       // 40: bridge.v1.Projection
+	(*CrossCertificate)(nil),                 // 41: bridge.v1.CrossCertificate
+	(*Application)(nil),                      // 42: bridge.v1.Application
+	(*Contact)(nil),                          // 43: bridge.v1.Contact
+	(*Policy)(nil),                           // 44: bridge.v1.Policy
+	(*Directory)(nil),                        // 45: bridge.v1.Directory
+	(*CA)(nil),                               // 46: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil),            // 47: google.protobuf.Timestamp
 }
 var file_bridge_proto_depIdxs = []int32{
-	33, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	45, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	45, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	45, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	45, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	35, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	47, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	47, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	47, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	47, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	7,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	45, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	47, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	40, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	35, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	35, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	34, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	35, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	35, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	42, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	37, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	37, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	36, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	37, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	37, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
 	20, // 14: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
 	21, // 15: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
 	0,  // 16: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
 	24, // 17: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	27, // 18: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	35, // 19: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	45, // 20: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	45, // 21: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	32, // 22: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	1,  // 23: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	45, // 24: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	40, // 25: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	1,  // 26: bridge.v1.Member.state:type_name -> bridge.v1.State
-	45, // 27: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	33, // 28: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	45, // 29: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	37, // 30: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	37, // 31: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	38, // 32: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	36, // 33: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	33, // 34: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	45, // 35: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	2,  // 36: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	33, // 37: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	45, // 38: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	1,  // 39: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	39, // 40: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	45, // 41: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	45, // 42: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	41, // 43: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	42, // 44: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	43, // 45: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	44, // 46: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	44, // 47: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	3,  // 48: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	5,  // 49: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	8,  // 50: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	10, // 51: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	12, // 52: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	14, // 53: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	16, // 54: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	18, // 55: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	22, // 56: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	25, // 57: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	28, // 58: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	30, // 59: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	4,  // 60: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	6,  // 61: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	9,  // 62: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	11, // 63: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	13, // 64: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	15, // 65: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	17, // 66: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	19, // 67: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	23, // 68: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	26, // 69: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	29, // 70: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	31, // 71: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	60, // [60:72] is the sub-list for method output_type
-	48, // [48:60] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	29, // 18: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	37, // 19: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	37, // 20: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	47, // 21: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	47, // 22: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	34, // 23: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	1,  // 24: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	47, // 25: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	42, // 26: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	1,  // 27: bridge.v1.Member.state:type_name -> bridge.v1.State
+	47, // 28: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	35, // 29: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	47, // 30: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	39, // 31: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	39, // 32: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	40, // 33: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	38, // 34: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	35, // 35: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	47, // 36: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	35, // 37: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
+	47, // 38: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	2,  // 39: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	35, // 40: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	47, // 41: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 42: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	41, // 43: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	47, // 44: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	47, // 45: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	43, // 46: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	44, // 47: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	45, // 48: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	46, // 49: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	46, // 50: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	3,  // 51: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	5,  // 52: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	8,  // 53: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	10, // 54: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	12, // 55: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	14, // 56: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	16, // 57: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	18, // 58: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	22, // 59: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	25, // 60: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	27, // 61: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	30, // 62: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	32, // 63: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	4,  // 64: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	6,  // 65: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	9,  // 66: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	11, // 67: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	13, // 68: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	15, // 69: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	17, // 70: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	19, // 71: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	23, // 72: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	26, // 73: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	28, // 74: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	31, // 75: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	33, // 76: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	64, // [64:77] is the sub-list for method output_type
+	51, // [51:64] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -3502,7 +3651,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

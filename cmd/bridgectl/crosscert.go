@@ -15,7 +15,7 @@ import (
 )
 
 func (t *tool) crosscertCommand() *cobra.Command {
-	return t.noun("crosscert", "Certificates between the bridge and its members", t.crosscertAccept(), t.crosscertPreview(), t.crosscertRequest())
+	return t.noun("crosscert", "Certificates between the bridge and its members", t.crosscertAccept(), t.crosscertPreview(), t.crosscertRequest(), t.crosscertWithdraw())
 }
 
 // inboundRequest is what a member needs to certify the bridge CA; its JSON is
@@ -238,5 +238,44 @@ func (t *tool) acceptInbound(ctx context.Context, id, file string, trial bool) e
 			t.note("it would be accepted; nothing was recorded")
 		}
 		return nil
+	})
+}
+
+func (t *tool) crosscertWithdraw() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "withdraw MEMBER SERIAL|FINGERPRINT --reason WHY", Short: "Take back a member's certificate for the bridge CA", Args: cobra.ExactArgs(2),
+		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return t.memberIDs(c, args, prefix)
+		},
+		Long: `Takes back, for good, a certificate that a CA of MEMBER issued to the bridge CA,
+accepted or declared in the application: when the command returns it is no
+longer published, and no path is built over it. The record keeps it, with who
+withdrew it, when and why. The same certificate is not accepted again.
+
+It is named by its serial or its SHA-256 fingerprint, in hex; "member show" prints
+the latter. One officer is enough. Copies that others have stay valid until the
+member's CA revokes the certificate. An expired one leaves publication by itself.
+
+` + memberJSON,
+		RunE: t.run(func(ctx context.Context, args []string) error {
+			return t.withdrawInbound(ctx, args[0], args[1], reason)
+		}),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "`why`, for the register")
+	must(c.MarkFlagRequired("reason"))
+	return c
+}
+
+func (t *tool) withdrawInbound(ctx context.Context, id, name, reason string) error {
+	return t.ask(func(client proto.BridgeClient) error {
+		r, err := client.WithdrawCrossCertificate(ctx, &proto.WithdrawCrossCertificateRequest{Id: id, Certificate: name, Reason: reason})
+		if err != nil {
+			return err
+		}
+		return t.emitSummary(r.GetMember())
 	})
 }

@@ -86,6 +86,10 @@ func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID, co
 	}}, nil
 }
 
+func (f fakeFederation) WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error) {
+	return caseOf(f.Register.WithdrawInbound(ctx, id, by, name, reason))
+}
+
 // AcceptInbound finds fault with a root.
 func (f fakeFederation) AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (v federation.InboundVerdict, err error) {
 	v.Findings = []crosscert.Finding{{Rule: "policyConstraints", Source: "RFC 5280 §4.2.1.11", Problem: "not critical", Should: true}}

@@ -62,15 +62,33 @@ func (f *Federation) AcceptInbound(ctx context.Context, id membership.ID, by mem
 		return v, err
 	}
 	v.Accepted = true
+	v.Case, err = f.followInbound(ctx, m)
+	return v, err
+}
+
+// WithdrawInbound takes back a certificate that the member's CA issued to the
+// bridge CA, named as [membership.Register.WithdrawInbound] says: it is no
+// longer published when this returns, unless the case is pending. Errors: those
+// of the register.
+func (f *Federation) WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (Case, error) {
+	m, err := f.Register.WithdrawInbound(ctx, id, by, name, reason)
+	if err != nil {
+		return Case{}, err
+	}
+	return f.followInbound(ctx, m)
+}
+
+// followInbound publishes what the record now says of certificates for the
+// bridge. That this failed is no failure of what is recorded.
+func (f *Federation) followInbound(ctx context.Context, m membership.Member) (Case, error) {
 	if m.State == membership.Active {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		if err := f.Reconcile(ctx); err != nil {
-			f.Log.Error("projections do not follow an accepted certificate", "member", id, "err", err)
+			f.Log.Error("projections do not follow a certificate for the bridge", "member", m.ID, "err", err)
 		}
 	}
-	v.Case, err = f.caseOf(ctx, m)
-	return v, err
+	return f.caseOf(ctx, m)
 }
 
 // inbound is what a certificate for the bridge must be, from an application

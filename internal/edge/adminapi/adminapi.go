@@ -29,6 +29,7 @@ type Federation interface {
 	Case(ctx context.Context, id membership.ID) (federation.Case, error)
 	Preview(ctx context.Context, id membership.ID) (federation.Preview, error)
 	InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error)
+	WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error)
 	AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (federation.InboundVerdict, error)
 	// Members returns all members, ordered by id.
 	Members(ctx context.Context) ([]membership.Member, error)

@@ -48,3 +48,15 @@ func (s *service) AcceptCrossCertificate(ctx context.Context, r *proto.AcceptCro
 	}
 	return out, nil
 }
+
+func (s *service) WithdrawCrossCertificate(ctx context.Context, r *proto.WithdrawCrossCertificateRequest) (*proto.WithdrawCrossCertificateResponse, error) {
+	id, err := membership.ParseID(r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.federation.WithdrawInbound(ctx, id, callerOf(ctx).actor, r.GetCertificate(), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &proto.WithdrawCrossCertificateResponse{Member: fromCase(c)}, nil
+}

@@ -141,6 +141,10 @@ func (f *fake) InboundRequest(ctx context.Context, id membership.ID, compatible 
 	return federation.InboundRequest{CertificateRequest: []byte{1}, Inbound: crosscert.Inbound{Bridge: anchors[0], Anchors: anchors, MailDomains: m.MailDomains}}, nil
 }
 
+func (f *fake) WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error) {
+	return caseOf(f.Register.WithdrawInbound(ctx, id, by, name, reason))
+}
+
 // AcceptInbound finds one thing to advise, and forbids nothing.
 func (f *fake) AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (v federation.InboundVerdict, err error) {
 	v.Findings = []crosscert.Finding{{Rule: "a", Source: "b", Problem: "c", Should: true}}

@@ -20,7 +20,8 @@ var _ adminapi.Federation = fakeFederation{}
 // fakeFederation is a register whose projections are made up.
 type fakeFederation struct {
 	*membership.Register
-	store *boltstore.Store
+	store     *boltstore.Store
+	published []federation.Trusted
 }
 
 func newFederation(path string) (fakeFederation, error) {
@@ -28,10 +29,10 @@ func newFederation(path string) (fakeFederation, error) {
 	if err != nil {
 		return fakeFederation{}, err
 	}
-	return fakeFederation{membership.NewRegister(store.Members(), membership.Options{
+	return fakeFederation{store: store, Register: membership.NewRegister(store.Members(), membership.Options{
 		Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
-	}), store}, nil
+	})}, nil
 }
 
 func (f fakeFederation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error) {
@@ -142,5 +143,5 @@ func (f fakeFederation) Status(context.Context) (federation.Status, error) {
 }
 
 func (f fakeFederation) Artifacts() *federation.Artifacts {
-	return &federation.Artifacts{List: []byte("a list\n"), ListNumber: 7, ListNextUpdate: time.Date(2026, 1, 9, 3, 4, 5, 0, time.UTC)}
+	return &federation.Artifacts{Trusted: f.published, List: []byte("a list\n"), ListNumber: 7, ListNextUpdate: time.Date(2026, 1, 9, 3, 4, 5, 0, time.UTC)}
 }

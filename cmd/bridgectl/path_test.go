@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"bridge.example/internal/engine/pathval"
+	"bridge.example/internal/federation"
 	"bridge.example/internal/wire/certext"
 	"bridge.example/internal/wire/cms"
 )
@@ -84,6 +85,46 @@ func writePaths(t *testing.T, dir string) {
 	if err := os.Truncate(filepath.Join(dir, "huge"), maxMaterialBytes+1); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeMapped writes what no path leads to but over the CA that it returns,
+// which maps policy 1.2.3 to 1.2.4:
+//
+//	anchor.pem   issued the CA
+//	equal.pem    of the CA, under 1.2.4
+//	any.pem      the same, under anyPolicy
+func writeMapped(t *testing.T, dir string) federation.Trusted {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	oid := func(s string) x509.OID {
+		id, err := x509.ParseOID(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	mappings, err := certext.PolicyMappings([]certext.Mapping{{Issuer: oid("1.2.3"), Subject: oid("1.2.4")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor, key := newAuthority(t, "Mapping"), newKey(t)
+	ca, err := x509.ParseCertificate(anchor.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Mapped"}, SerialNumber: big.NewInt(2), NotBefore: anchor.cert.NotBefore, NotAfter: anchor.cert.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		Policies: []x509.OID{oid("1.2.3")}, ExtraExtensions: []pkix.Extension{mappings},
+	}, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuing := authority{ca, key}
+	write(t, filepath.Join(dir, "anchor.pem"), pemOf(anchor.cert.Raw))
+	for name, policy := range map[string]string{"equal.pem": "1.2.4", "any.pem": "2.5.29.32.0"} {
+		leaf := mailTemplate(t, issuing, 3, ca.NotAfter)
+		leaf.Policies = []x509.OID{oid(policy)}
+		write(t, filepath.Join(dir, name), pemOf(issuing.sign(t, leaf, newKey(t))))
+	}
+	return federation.Trusted{Intermediates: []*x509.Certificate{ca}}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {

@@ -26,12 +26,12 @@ type Options struct {
 // Publisher signs lists and numbers them. It is safe for concurrent use, but
 // must be the only one on its archive.
 type Publisher struct {
-	signer  Signer
 	roots   *x509.CertPool // under which its lists can be opened
 	archive Archive
 	o       Options
 
-	mu sync.Mutex // held while a list is made
+	mu     sync.Mutex // held while a list is made
+	signer Signer
 }
 
 // NewPublisher returns a publisher that signs with s and keeps lists in a.
@@ -55,6 +55,14 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
 	return &Publisher{signer: s, roots: roots, archive: a, o: o}
+}
+
+// SetSigner has later lists signed with s, which has the same root as the signer
+// before it. A list that is signed already stays the latest as long as it would.
+func (p *Publisher) SetSigner(s Signer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signer = s
 }
 
 // Publish returns a list of entries, in any order, and its DER. That is the

@@ -27,10 +27,9 @@ import (
 	"bridge.example/internal/edge/repository"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
-	"bridge.example/internal/setup/config"
 	"bridge.example/internal/outbound"
+	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/statedir"
-	"bridge.example/internal/wire/cms"
 	"bridge.example/internal/wire/ldap"
 	"bridge.example/internal/wire/ocsp"
 	"bridge.example/membership"
@@ -50,6 +49,8 @@ type Daemon struct {
 	log        *slog.Logger
 	store      *boltstore.Store
 	authority  *crosscert.Authority
+	signers    *signers
+	publisher  *signedlist.Publisher
 	federation *federation.Federation
 	directory  *vdir.Directory
 	responder  *vocsp.Proxy
@@ -98,16 +99,16 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	if err := d.authority.Recover(ctx); err != nil {
 		return fmt.Errorf("recovering the ledger: %w", err)
 	}
-	if err := d.renewSigners(ctx, m); err != nil {
+	d.signers = newSigners(d.authority, statedir.Dir(c.State), m, d.log)
+	if _, err := d.signers.renew(ctx); err != nil {
 		return err
 	}
-	publisher := signedlist.NewPublisher(
-		cms.Signer{Cert: m.listSigner.cert, Chain: []*x509.Certificate{m.bridgeCA.cert}, Key: m.listSigner.key},
-		d.store.Lists(), signedlist.Options{Log: d.log})
+	d.signers.respond()
+	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Log: d.log})
 	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}
-	d.responder, err = vocsp.New(vocsp.Options{Signer: m.ocsp(), Log: d.log})
+	d.responder, err = vocsp.New(vocsp.Options{Signer: d.signers.responding.Load, Log: d.log})
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	d.federation = federation.New(federation.Parts{
 		Register:  membership.NewRegister(register, membership.Options{Log: d.log}),
 		Authority: d.authority,
-		Publisher: publisher,
+		Publisher: d.publisher,
 		Directory: d.directory,
 		Responder: d.responder,
 		Changes:   register.Watch,
@@ -128,16 +129,23 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Ask: func(issuer *x509.Certificate, urls []string) vocsp.Source {
 			return vocsp.Cached(vocsp.Upstream(urls, issuer, client, vocsp.UpstreamOptions{Timeout: c.Responder.MemberTimeout}), cachedAnswers, time.Now)
 		},
-		Own: vocsp.Route{Issuer: m.bridgeCA.cert, Source: vocsp.Local(m.bridgeCA.cert, m.ocsp(), d.ownStatus)},
+		Own: vocsp.Route{Issuer: m.bridgeCA.cert, Source: vocsp.Local(m.bridgeCA.cert, d.signers.responding.Load, d.ownStatus)},
 
 		BridgeCA: m.bridgeCA.cert,
-		Signers:  []*x509.Certificate{m.listSigner.cert, m.ocspSigner.cert},
+		Signers:  d.signers.certificates(),
 		Levels:   m.levels,
 		Every:    c.Reconcile,
 		Log:      d.log,
 	})
 	d.admin = adminapi.New(d.federation, m.adminServer, m.adminCA, adminapi.Options{Version: version, Log: d.log})
 	return nil
+}
+
+// announceSigners publishes the newest certificates of the bridge's own signers.
+func (d *Daemon) announceSigners(ctx context.Context) error {
+	d.publisher.SetSigner(d.signers.listing())
+	d.federation.SetSigners(d.signers.certificates())
+	return d.federation.Reconcile(ctx)
 }
 
 // directoryOptions announce in the root DSE what the LDAP front does.
@@ -268,6 +276,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			stop(fmt.Errorf("federation: %w", err))
 		}
 	})
+	start("signers", func(ctx context.Context) error { return d.signers.run(ctx, d.announceSigners) })
 	start("admin", d.serveAdmin)
 	start("directory", d.serveDirectory)
 	start("responder", func(ctx context.Context) error { return d.serveHTTP(ctx, d.listeners.responder, d.responder) })

@@ -14,7 +14,6 @@ import (
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
-	"bridge.example/internal/wire/ocsp"
 )
 
 // pair is a certificate and its key.
@@ -84,10 +83,6 @@ func load(c *config.Config) (*material, error) {
 	}
 	m.adminServer = tls.Certificate{Certificate: [][]byte{server.cert.Raw}, PrivateKey: server.key, Leaf: server.cert}
 	return m, errors.Join(errs...)
-}
-
-func (m *material) ocsp() *ocsp.Signer {
-	return &ocsp.Signer{Cert: m.ocspSigner.cert, Key: m.ocspSigner.key}
 }
 
 // readPair reads a certificate and its key, and checks that they belong

@@ -51,14 +51,18 @@ type branch struct {
 	// authorities counts those that pathLenConstraint counts: below this
 	// certificate, not the leaf, not self-issued.
 	authorities int
-	otherKeys   int  // links whose key identifiers do not fit
+	doubts      int  // what key identifiers say against the links, in certificates
 	unknown     bool // whether the newest link's signature has yet to be verified
 	cost, order int
 }
 
-// costOtherKey is what a key identifier that does not fit weighs, in
-// certificates.
-const costOtherKey = 2
+// What key identifiers weigh, in certificates.
+const (
+	costOtherKey = 2 // one that does not fit
+	// costForged is for another key than the one that is proven, whatever it
+	// claims: more than a shorter way could make up for.
+	costForged = 20
+)
 
 func (b *builder) run(ctx context.Context, leaf *Certificate) (*Result, error) {
 	start := &branch{cert: leaf, length: 1}
@@ -155,6 +159,7 @@ func (b *builder) expand(n *branch) finding {
 		return none
 	}
 	found := b.isAnchorName(n.cert.Issuer)
+	key, proven := b.pool.issuerKey(n.cert)
 	for _, c := range b.pool.named(n.cert.Issuer) {
 		if b.left.Candidates--; b.left.Candidates < 0 {
 			return finding{Exhausted, "candidates"}
@@ -164,6 +169,10 @@ func (b *builder) expand(n *branch) finding {
 		if f := b.weigh(&next, b.distance[c.issuer]); f != none {
 			b.reject(&next, 0, f)
 			continue
+		}
+		if proven && c.key.id != key {
+			next.doubts += costForged
+			next.cost += costForged
 		}
 		next.order = b.budget.Candidates - b.left.Candidates
 		heap.Push(&b.open, b.keep(next)) // only what passed: decoys come by the thousand
@@ -216,11 +225,11 @@ func (b *builder) weigh(n *branch, far uint8) finding {
 		return finding{PathTooLong, ""}
 	}
 	n.unknown = !known
-	n.otherKeys = n.below.otherKeys
+	n.doubts = n.below.doubts
 	if child.authorityKeyID != nil && c.subjectKeyID != nil && !bytes.Equal(child.authorityKeyID, c.subjectKeyID) {
-		n.otherKeys++
+		n.doubts += costOtherKey
 	}
-	n.cost = n.length + int(far) + costOtherKey*n.otherKeys
+	n.cost = n.length + int(far) + n.doubts
 	return none
 }
 

@@ -46,6 +46,7 @@ type Certificate struct {
 	signed    []byte // tbsCertificate
 	algorithm x509.SignatureAlgorithm
 	signature []byte
+	keyInfo   []byte // SubjectPublicKeyInfo
 	key       publicKey
 
 	subjectKeyID, authorityKeyID []byte
@@ -167,6 +168,7 @@ func (c *Certificate) parseSigned(tbs, outer cryptobyte.String) string {
 	if !s.ReadASN1Element(&key, cbasn1.SEQUENCE) {
 		return "public key"
 	}
+	c.keyInfo = key
 	if c.key, ok = parseKey(key); !ok {
 		return "public key"
 	}

@@ -277,7 +277,6 @@ func TestHostileURLs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			policy := outbound.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.3/32")}, Resolver: w.resolver(), Timeout: time.Second}
 			r := retrieve.New(policy, retrieve.Limits{ReplyBytes: 1 << 20, Reply: 300 * time.Millisecond})
-			defer r.Close()
 			before := time.Now()
 			if found, err := r.Get(t.Context(), fill.Replace(tt.url)); err == nil {
 				t.Errorf("got %d certificates and %d CRLs, want an error", len(found.Certificates), len(found.CRLs))
@@ -300,7 +299,6 @@ func TestHostOfOperator(t *testing.T) {
 		Hosts: []outbound.Host{{Name: "outside.example", Port: uint16(w.port)}}, Ports: retrieve.Ports(), Resolver: w.resolver(),
 	}
 	r := retrieve.New(policy, retrieve.Limits{})
-	defer r.Close()
 	at := fmt.Sprintf("http://outside.example:%d", w.port)
 	for url, want := range map[string]string{
 		at + "/":                            "neither certificate nor CRL",

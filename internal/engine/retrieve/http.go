@@ -14,6 +14,7 @@ func (r *Run) http(ctx context.Context, u *url.URL) (found Found, err error) {
 	if err != nil {
 		return found, fault.New(fault.Invalid, "%w", err)
 	}
+	defer r.client.CloseIdleConnections()
 	resp, err := r.client.Do(req)
 	if err != nil {
 		if wrapped, ok := err.(*url.Error); ok {

@@ -53,7 +53,7 @@ type Found struct {
 }
 
 // Run fetches for one question, such as one path, and remembers what it found
-// or why not as long as that takes. It is for one goroutine. Close it.
+// or why not as long as that takes. It is for one goroutine.
 type Run struct {
 	dial   outbound.DialFunc
 	client *http.Client
@@ -73,9 +73,6 @@ func New(p outbound.Policy, l Limits) *Run {
 		left: l.withDefaults(), known: map[string]outcome{},
 	}
 }
-
-// Close lets go of connections.
-func (r *Run) Close() { r.client.CloseIdleConnections() }
 
 // Get fetches what is at an http, https or ldap URL; asked again it knows.
 //

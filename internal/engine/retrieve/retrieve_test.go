@@ -99,7 +99,6 @@ func TestHTTP(t *testing.T) {
 	}))
 	defer server.Close()
 	r := retrieve.New(here, retrieve.Limits{})
-	defer r.Close()
 	for path, b := range bodies {
 		for range 2 {
 			found, err := r.Get(t.Context(), server.URL+path)
@@ -142,7 +141,6 @@ func TestLDAP(t *testing.T) {
 	} {
 		r := retrieve.New(here, retrieve.Limits{})
 		found, err := r.Get(t.Context(), fmt.Sprintf("ldap://127.0.0.1:%d/cn=CA%%20one,o=Alpha%s", port, tt.query))
-		r.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +184,6 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%s: got %v of kind %s", tt.name, err, k)
 			}
 		}
-		r.Close()
 		if answers != tt.want || asked != tt.asked {
 			t.Errorf("%s: got %d answers to %d requests, want %d to %d", tt.name, answers, asked, tt.want, tt.asked)
 		}
@@ -205,7 +202,6 @@ func FuzzGet(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		body = in
 		r := retrieve.New(here, retrieve.Limits{})
-		defer r.Close()
 		if _, err := r.Get(t.Context(), server.URL); err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Errorf("got %v, want Invalid", err)
 		}
@@ -220,7 +216,6 @@ func FuzzURL(f *testing.F) {
 	nowhere := outbound.Policy{Ports: []uint16{0}}
 	f.Fuzz(func(t *testing.T, url string) {
 		r := retrieve.New(nowhere, retrieve.Limits{})
-		defer r.Close()
 		if _, err := r.Get(t.Context(), url); err == nil || fault.KindOf(err) == fault.Internal {
 			t.Errorf("got %v for %q", err, url)
 		}

@@ -80,6 +80,22 @@ func (p *Pool) named(n Name) []pooled {
 	return nil
 }
 
+// issuedBy are the certificates of other CAs with this issuer.
+func (p *Pool) issuedBy(n Name) (out []*Certificate) {
+	id, ok := p.ids[n.key]
+	if !ok {
+		return nil
+	}
+	for _, subject := range p.issued[id] {
+		for _, c := range p.bySubject[subject] {
+			if c.ca && c.issuer == id {
+				out = append(out, c.Certificate)
+			}
+		}
+	}
+	return out
+}
+
 // distance is how many certificates lie between an anchor and each name, by the
 // names alone: never more than there really are, so that what it rules out
 // cannot be.

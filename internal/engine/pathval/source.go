@@ -69,7 +69,7 @@ func (b *builder) fetch(ctx context.Context) (more bool, f finding) {
 			o.above = o.above[1:]
 			var issued []*Certificate
 			issued, f = b.ask(ctx, b.in.Source.Issued, c, nil)
-			for _, i := range issued {
+			for _, i := range append(b.pool.issuedBy(c.Subject), issued...) {
 				if f == none && i.ca && !c.key.inherits && i.Issuer.Equal(c.Subject) && b.signature(i, c.key) == none {
 					o.look(i)
 				}

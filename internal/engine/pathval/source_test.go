@@ -60,6 +60,8 @@ func TestSourceFindsWhatThePoolLacks(t *testing.T) {
 		{"nothing at hand", pathval.NewPool(), library{certs: m.certs}, 0},
 		{"only upwards", pathval.NewPool(), library{certs: m.certs, noDown: true}, 0},
 		{"only downwards", pathval.NewPool(), library{certs: m.certs, noUp: true}, 0},
+		{"downwards from what is at hand", pathval.NewPool(a.toBridge), library{certs: slices.DeleteFunc(slices.Clone(m.certs),
+			func(c *pathval.Certificate) bool { return c == a.toBridge }), noUp: true}, 0},
 		{"a part at hand", pathval.NewPool(b.issuingCert, a.toBridge), library{certs: m.certs}, 0},
 		{"all the wrong parts at hand", pathval.NewPool(m.members[2].fromBridge, m.members[3].toBridge, b.rootCert), library{certs: m.certs}, 0},
 		{"nothing anywhere", pathval.NewPool(b.issuingCert), library{}, pathval.NoIssuer},

@@ -164,7 +164,11 @@ func mailTemplate(t *testing.T, a authority, serial int64, until time.Time) *x50
 // revoke makes the CRL of 2026.
 func (a authority) revoke(t *testing.T, serials ...int64) []byte {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	tmpl := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: at, NextUpdate: at.AddDate(1, 0, 0)}
+	return a.crl(t, at, at.AddDate(1, 0, 0), serials...)
+}
+
+func (a authority) crl(t *testing.T, at, next time.Time, serials ...int64) []byte {
+	tmpl := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: at, NextUpdate: next}
 	for _, s := range serials {
 		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: big.NewInt(s), RevocationTime: at, ReasonCode: 1})

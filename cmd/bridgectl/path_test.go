@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ import (
 //	path.pem                   bridge, alpha and leaf
 //	certs/                     a p7c with Bridge, a pair with Alpha, and dead ends
 //	crls/                      of all three CAs, PEM and DER, until 2027
+//	ber.p7c                    the p7c, of indefinite length
 //	bad/                       files that are none of these, one each
 //	huge                       more than is read
 func writePaths(t *testing.T, dir string) {
@@ -67,6 +69,7 @@ func writePaths(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	put("certs/bridge.p7c", bundle)
+	put("ber.p7c", slices.Concat([]byte{0x30, 0x80}, bundle[4:], []byte{0, 0}))
 	pair, err := certext.CertificatePair{IssuedToThisCA: alpha.cert.Raw, IssuedByThisCA: deadEnd.cert.Raw}.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -287,7 +287,26 @@ func TestHostileURLs(t *testing.T) {
 			if n := w.reached.Swap(0); n > 0 {
 				t.Errorf("the inside was reached %d times", n)
 			}
+			w.asked.Clear()
+			browse(t, policy, fill.Replace(tt.url))
+			if n := w.reached.Swap(0); n > 0 {
+				t.Errorf("the inside was reached %d times by a client", n)
+			}
 		})
+	}
+}
+
+// browse opens a URL as those do who use the guarded client by itself.
+func browse(t *testing.T, policy outbound.Policy, url string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return
+	}
+	if resp, err := outbound.Client(policy).Do(req); err == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, 1<<20)
+		resp.Body.Close()
 	}
 }
 

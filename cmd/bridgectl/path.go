@@ -15,22 +15,22 @@ import (
 )
 
 const pathHelp = `
-Nobody is asked unless you say --fetch: what counts is in the files. Each holds certificates or CRLs,
-one or several, as PEM or DER; certificates also as crossCertificatePair or
-p7c. Of a directory all files are read, but not those below it and those whose
-name begins with a dot. One that cannot be read or is something else is an
-error: exit 2.
+Nobody is asked, unless with --fetch: what counts is in the files. Each holds
+certificates or CRLs, one or several, as PEM or DER; certificates also as
+crossCertificatePair or p7c. Of a directory all files are read, but not those
+below it and those whose name begins with a dot. One that cannot be read or is
+something else is an error: exit 2.
 
 Revocation is checked with the CRLs given; where they do not tell, the answer is
 no. The answer no exits 7, with every reason and the rule behind it.
 
 --fetch follows the http, https and ldap URLs in certificates: where issuers are
 missing, caIssuers of what is at hand and caRepository from the anchors down;
-where CRLs are needed and --crls is absent, distribution points. Standard error
-says what was fetched; it is trusted no more than files of --certs. Only public
-addresses are reached, and only ports 80, 443 and 389. --allow-host lets one host
-be reached wherever its name leads; a redirect to another host is not allowed
-with it.
+where CRLs are needed and --crls is absent, distribution points; of each at most
+four in a certificate, and 32 URLs in all. Standard error says what was fetched;
+it is trusted no more than files of --certs. Only public addresses are reached,
+and only ports 80, 443 and 389. --allow-host lets one host be reached wherever
+its name leads; a redirect to another host is not allowed with it.
 
 Without --policy every policy is acceptable. With it the result names those of
 them under which the path is valid; to refuse a path without one, add
@@ -94,7 +94,7 @@ type pathQuestion struct {
 	noRevocation, legacy                 bool
 	email, at                            string
 	fetch                                bool
-	allowHosts                           []string
+	allowHosts                           []string // HOST or HOST:PORT
 }
 
 func (q *pathQuestion) flags(c *cobra.Command) {

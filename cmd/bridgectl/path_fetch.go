@@ -10,17 +10,24 @@ import (
 	"bridge.example/internal/wire/crl"
 )
 
+// maxPointers bounds the URLs of one kind that are followed in one certificate,
+// so that it cannot use up what others need.
+const maxPointers = 4
+
+func some(urls []string) []string { return urls[:min(len(urls), maxPointers)] }
+
 // fetcher follows the URLs in certificates, and notes what came of each. It is
 // the source of certificates for a search and, where no CRLs are given, what
 // knows about revocation.
 type fetcher struct {
 	run  *retrieve.Run
 	note func(format string, args ...any)
-	seen map[string]bool // URLs
+	seen map[string]bool // URLs noted
 
-	pool  *pathval.Pool // of CRL signers
-	lists []*crl.List
-	known *pathval.CRLs // of lists; nil when there is a new one
+	pool   *pathval.Pool // of CRL signers
+	lists  []*crl.List
+	listed map[string]bool // URLs that lists are from
+	known  *pathval.CRLs   // of lists; nil when there is a new one
 }
 
 // newFetcher allows public addresses and hosts, HOST or HOST:PORT each.
@@ -33,7 +40,10 @@ func (t *tool) newFetcher(hosts []string) (*fetcher, error) {
 		}
 		policy.Hosts = append(policy.Hosts, h)
 	}
-	return &fetcher{run: retrieve.New(policy, retrieve.Limits{Reply: t.timeout}), note: t.note, seen: map[string]bool{}}, nil
+	return &fetcher{
+		run: retrieve.New(policy, retrieve.Limits{Reply: t.timeout}), note: t.note,
+		seen: map[string]bool{}, listed: map[string]bool{},
+	}, nil
 }
 
 // Issuers fetches by caIssuers (RFC 5280 §4.2.2.1).
@@ -47,7 +57,7 @@ func (f *fetcher) Issued(ctx context.Context, c *pathval.Certificate) ([]*pathva
 }
 
 func (f *fetcher) certificates(ctx context.Context, urls []string) (certs []*pathval.Certificate, err error) {
-	for _, url := range urls {
+	for _, url := range some(urls) {
 		found, failed := f.get(ctx, url)
 		for _, der := range found.Certificates {
 			if c, malformed := pathval.ParseCertificate(der); malformed != nil {
@@ -64,7 +74,7 @@ func (f *fetcher) certificates(ctx context.Context, urls []string) (certs []*pat
 // Check fetches the CRLs that the certificate points to and asks all there are.
 func (f *fetcher) Check(ctx context.Context, q pathval.StatusQuery) error {
 	var failed error
-	for _, url := range q.Certificate.CRLPoints {
+	for _, url := range some(q.Certificate.CRLPoints) {
 		failed = also(failed, f.addLists(ctx, url))
 	}
 	if f.known == nil {
@@ -80,11 +90,11 @@ func (f *fetcher) Check(ctx context.Context, q pathval.StatusQuery) error {
 }
 
 func (f *fetcher) addLists(ctx context.Context, url string) (err error) {
-	again := f.seen[url]
 	found, err := f.get(ctx, url)
-	if again {
+	if f.listed[url] {
 		return err
 	}
+	f.listed[url] = true
 	for _, der := range found.CRLs {
 		l, malformed := crl.Parse(der)
 		if malformed == nil {

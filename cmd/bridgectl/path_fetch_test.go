@@ -46,14 +46,15 @@ func newWeb(t *testing.T) *web {
 	anchor := newAuthority(t, "Anchor")
 	bridge := w.certify(t, anchor, "Bridge", "", w.url+"/anchor.crl", w.url+"/issued-by-bridge.p7c")
 	alpha := w.certify(t, bridge, "Alpha", w.url+"/issued-to-bridge.p7c", w.url+"/bridge.crl", "")
-	leaf := func(name string, serial int64, issuers string) {
+	leaf := func(name string, serial int64, issuers ...string) {
 		c := mailTemplate(t, alpha, serial, time.Now().AddDate(1, 0, 0))
-		c.IssuingCertificateURL, c.CRLDistributionPoints = []string{issuers}, []string{w.url + "/alpha.crl"}
+		c.IssuingCertificateURL, c.CRLDistributionPoints = issuers, []string{w.url + "/alpha.crl"}
 		write(t, filepath.Join(w.dir, name), pemOf(alpha.sign(t, c, newKey(t))))
 	}
 	leaf("leaf.pem", 5, w.url+"/issued-to-alpha.p7c")
 	leaf("revoked.pem", 6, w.url+"/issued-to-alpha.p7c")
 	leaf("lost.pem", 7, w.url+"/nowhere")
+	leaf("many.pem", 8, w.url+"/1", w.url+"/2", w.url+"/3", w.url+"/4", w.url+"/issued-to-alpha.p7c")
 	write(t, filepath.Join(w.dir, "anchor.pem"), pemOf(anchor.cert.Raw))
 	write(t, filepath.Join(w.dir, "bridge.pem"), pemOf(bridge.cert.Raw))
 	write(t, filepath.Join(w.dir, "alpha.pem"), pemOf(alpha.cert.Raw))
@@ -135,6 +136,7 @@ func TestFetch(t *testing.T) {
 			"/alpha.crl /anchor.crl /bridge.crl /issued-to-alpha.p7c /issued-to-bridge.p7c"},
 		{"from the anchor down", append(append(build, "lost.pem", "--certs", "bridge.pem"), allowed...), 0, "/nowhere: the server answers 404",
 			"/alpha.crl /anchor.crl /bridge.crl /issued-by-bridge.p7c /nowhere"},
+		{"too many places", append(append(build, "many.pem"), allowed...), 7, "no issuer leads to an anchor", "/1 /2 /3 /4"},
 		{"revoked", append(append(build, "revoked.pem"), allowed...), 7, "revoked",
 			"/alpha.crl /anchor.crl /bridge.crl /issued-to-alpha.p7c /issued-to-bridge.p7c"},
 		{"without revocation", append(append(build, "leaf.pem", "--no-revocation"), allowed...), 0, "", "/issued-to-alpha.p7c /issued-to-bridge.p7c"},

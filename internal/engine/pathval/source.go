@@ -60,7 +60,8 @@ func (b *builder) fetch(ctx context.Context) (more bool, f finding) {
 		case o.next < len(o.tried):
 			n := o.tried[o.next]
 			o.next++
-			if !o.asked[n.cert.Fingerprint] {
+			// A key that inherits parameters has yet to be seen to sign.
+			if !o.asked[n.cert.Fingerprint] && (n.below == nil || !n.cert.key.inherits) {
 				o.asked[n.cert.Fingerprint] = true
 				_, f = b.ask(ctx, b.in.Source.Issuers, n.cert, n.path())
 			}

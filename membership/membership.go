@@ -53,6 +53,10 @@ type Revision uint64
 type Actor struct {
 	Person     string `json:"person"`
 	Credential string `json:"credential"` // hex SHA-256 of the certificate presented
+	// Roles are those the person held at the time.
+	Roles []Role `json:"roles,omitempty"`
+	// Member is on whose behalf an applicant or member acts; empty for others.
+	Member ID `json:"member,omitempty"`
 }
 
 // Member is one record of the register.

@@ -273,7 +273,7 @@ func TestAcceptInbound(t *testing.T) {
 		if m, err = r.AcceptInbound(t.Context(), "alpha", grace, first); err != nil {
 			t.Fatal(err)
 		}
-		if m.RecordHash() != hash || len(m.Approvals) != 1 || len(m.Inbound) != 1 || m.Inbound[0].By != grace || m.Inbound[0].At.IsZero() {
+		if m.RecordHash() != hash || len(m.Approvals) != 1 || len(m.Inbound) != 1 || m.Inbound[0].By.Person != grace.Person || m.Inbound[0].At.IsZero() {
 			t.Errorf("got hash %s, %d approvals and %+v, want hash %s, 1 approval and the certificate", m.RecordHash(), len(m.Approvals), m.Inbound, hash)
 		}
 	}

@@ -16,7 +16,7 @@ var Rows = []Row{
 	{1, []string{"internal/wire/...", "internal/outbound", "api/proto", "api/client"}},
 	{2, []string{"internal/engine/..."}},
 	{3, []string{"membership", "crosscert", "signedlist", "vdir", "vocsp"}},
-	{4, []string{"internal/federation", "internal/checkup", "api/convert"}},
+	{4, []string{"internal/federation", "internal/people", "internal/checkup", "api/convert"}},
 	{5, []string{"internal/edge/...", "internal/setup/..."}},
 	{6, []string{"internal/daemon", "internal/ceremony"}},
 	{7, []string{"cmd/..."}},

@@ -9,6 +9,7 @@ import (
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/people"
 	"bridge.example/internal/storetest"
 	"bridge.example/membership"
 	"bridge.example/signedlist"
@@ -26,6 +27,10 @@ func create(t *testing.T) *boltstore.Store {
 
 func TestMembers(t *testing.T) {
 	storetest.Members(t, func(t *testing.T) membership.Store { return create(t).Members() })
+}
+
+func TestPeople(t *testing.T) {
+	storetest.People(t, func(t *testing.T) people.Store { return create(t).People() })
 }
 
 func TestLedger(t *testing.T) {

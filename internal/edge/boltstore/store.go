@@ -1,5 +1,5 @@
 // Package boltstore keeps the bridge's records in one bbolt file: members,
-// the ledger of the bridge CA, and every signed list. Each write is one
+// persons, the ledger of the bridge CA, and every signed list. Each write is one
 // transaction, durable on return.
 package boltstore
 
@@ -25,6 +25,7 @@ var (
 	bucketMeta      = []byte("meta")
 	bucketMembers   = []byte("members")          // id → memberRecord
 	bucketRevisions = []byte("member_revisions") // revision → id, newest of each record only
+	bucketPeople    = []byte("people")           // id → personRecord
 	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
 	bucketCRLs      = []byte("crls")             // number → DER
@@ -58,7 +59,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketLedger, bucketOrder, bucketCRLs, bucketLists} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketLedger, bucketOrder, bucketCRLs, bucketLists} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -90,6 +91,9 @@ func Open(path string) (*Store, error) {
 		}
 		if v := meta.Get(keyFormat); len(v) != 8 || binary.BigEndian.Uint64(v) != format {
 			return fault.New(fault.Invalid, "format %x is not %d", v, format)
+		}
+		if tx.Bucket(bucketPeople) == nil {
+			return fault.New(fault.Invalid, "it knows no persons, for an earlier version made it; found the bridge anew")
 		}
 		return nil
 	})
@@ -128,6 +132,9 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Members returns the register's part of the file.
 func (s *Store) Members() *Members { return &Members{s} }
+
+// People returns the part of the file with the persons of the bridge.
+func (s *Store) People() *People { return &People{s} }
 
 // Ledger returns the bridge CA's part of the file.
 func (s *Store) Ledger() *Ledger { return &Ledger{s} }

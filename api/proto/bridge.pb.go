@@ -1,7 +1,7 @@
-// The administrative interface of the bridge: what officers ask and decide.
+// The administrative interface of the bridge: what its persons ask and decide.
 //
-// Every call needs a client certificate issued by the bridge's admin CA; the
-// person is the common name of its subject. Errors are gRPC statuses:
+// Every RPC says who may call it. But for those that anyone may, a call needs a
+// client certificate that is in force in the record of a person. Errors are gRPC statuses:
 // INVALID_ARGUMENT, NOT_FOUND, ABORTED (the state does not allow it: look
 // again), PERMISSION_DENIED, UNAVAILABLE, INTERNAL (details are in the log of
 // the service).
@@ -17,6 +17,7 @@ package proto
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -29,6 +30,131 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Role is what a person may be trusted with.
+type Role int32
+
+const (
+	Role_ROLE_UNSPECIFIED Role = 0
+	// Prepares the application of one organisation.
+	Role_ROLE_APPLICANT Role = 1
+	// Acts for one organisation that is admitted.
+	Role_ROLE_MEMBER   Role = 2
+	Role_ROLE_OFFICER  Role = 3
+	Role_ROLE_ASSESSOR Role = 4
+	Role_ROLE_APPROVER Role = 5
+	Role_ROLE_SIGNER   Role = 6
+	Role_ROLE_AUDITOR  Role = 7
+	Role_ROLE_OPERATOR Role = 8
+)
+
+// Enum value maps for Role.
+var (
+	Role_name = map[int32]string{
+		0: "ROLE_UNSPECIFIED",
+		1: "ROLE_APPLICANT",
+		2: "ROLE_MEMBER",
+		3: "ROLE_OFFICER",
+		4: "ROLE_ASSESSOR",
+		5: "ROLE_APPROVER",
+		6: "ROLE_SIGNER",
+		7: "ROLE_AUDITOR",
+		8: "ROLE_OPERATOR",
+	}
+	Role_value = map[string]int32{
+		"ROLE_UNSPECIFIED": 0,
+		"ROLE_APPLICANT":   1,
+		"ROLE_MEMBER":      2,
+		"ROLE_OFFICER":     3,
+		"ROLE_ASSESSOR":    4,
+		"ROLE_APPROVER":    5,
+		"ROLE_SIGNER":      6,
+		"ROLE_AUDITOR":     7,
+		"ROLE_OPERATOR":    8,
+	}
+)
+
+func (x Role) Enum() *Role {
+	p := new(Role)
+	*p = x
+	return p
+}
+
+func (x Role) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Role) Descriptor() protoreflect.EnumDescriptor {
+	return file_bridge_proto_enumTypes[0].Descriptor()
+}
+
+func (Role) Type() protoreflect.EnumType {
+	return &file_bridge_proto_enumTypes[0]
+}
+
+func (x Role) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Role.Descriptor instead.
+func (Role) EnumDescriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{0}
+}
+
+// Scope is about what.
+type Scope int32
+
+const (
+	Scope_SCOPE_UNSPECIFIED Scope = 0
+	Scope_SCOPE_ALL         Scope = 1
+	// The member for whom the caller acts.
+	Scope_SCOPE_OWN Scope = 2
+	// The caller.
+	Scope_SCOPE_SELF Scope = 3
+)
+
+// Enum value maps for Scope.
+var (
+	Scope_name = map[int32]string{
+		0: "SCOPE_UNSPECIFIED",
+		1: "SCOPE_ALL",
+		2: "SCOPE_OWN",
+		3: "SCOPE_SELF",
+	}
+	Scope_value = map[string]int32{
+		"SCOPE_UNSPECIFIED": 0,
+		"SCOPE_ALL":         1,
+		"SCOPE_OWN":         2,
+		"SCOPE_SELF":        3,
+	}
+)
+
+func (x Scope) Enum() *Scope {
+	p := new(Scope)
+	*p = x
+	return p
+}
+
+func (x Scope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Scope) Descriptor() protoreflect.EnumDescriptor {
+	return file_bridge_proto_enumTypes[1].Descriptor()
+}
+
+func (Scope) Type() protoreflect.EnumType {
+	return &file_bridge_proto_enumTypes[1]
+}
+
+func (x Scope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Scope.Descriptor instead.
+func (Scope) EnumDescriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{1}
+}
 
 // Change is what becomes of a path.
 type Change int32
@@ -67,11 +193,11 @@ func (x Change) String() string {
 }
 
 func (Change) Descriptor() protoreflect.EnumDescriptor {
-	return file_bridge_proto_enumTypes[0].Descriptor()
+	return file_bridge_proto_enumTypes[2].Descriptor()
 }
 
 func (Change) Type() protoreflect.EnumType {
-	return &file_bridge_proto_enumTypes[0]
+	return &file_bridge_proto_enumTypes[2]
 }
 
 func (x Change) Number() protoreflect.EnumNumber {
@@ -80,7 +206,7 @@ func (x Change) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change.Descriptor instead.
 func (Change) EnumDescriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{0}
+	return file_bridge_proto_rawDescGZIP(), []int{2}
 }
 
 // State is where a member stands.
@@ -123,11 +249,11 @@ func (x State) String() string {
 }
 
 func (State) Descriptor() protoreflect.EnumDescriptor {
-	return file_bridge_proto_enumTypes[1].Descriptor()
+	return file_bridge_proto_enumTypes[3].Descriptor()
 }
 
 func (State) Type() protoreflect.EnumType {
-	return &file_bridge_proto_enumTypes[1]
+	return &file_bridge_proto_enumTypes[3]
 }
 
 func (x State) Number() protoreflect.EnumNumber {
@@ -136,7 +262,7 @@ func (x State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use State.Descriptor instead.
 func (State) EnumDescriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{1}
+	return file_bridge_proto_rawDescGZIP(), []int{3}
 }
 
 // Verb is what an officer decided.
@@ -173,11 +299,11 @@ func (x Verb) String() string {
 }
 
 func (Verb) Descriptor() protoreflect.EnumDescriptor {
-	return file_bridge_proto_enumTypes[2].Descriptor()
+	return file_bridge_proto_enumTypes[4].Descriptor()
 }
 
 func (Verb) Type() protoreflect.EnumType {
-	return &file_bridge_proto_enumTypes[2]
+	return &file_bridge_proto_enumTypes[4]
 }
 
 func (x Verb) Number() protoreflect.EnumNumber {
@@ -186,7 +312,90 @@ func (x Verb) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verb.Descriptor instead.
 func (Verb) EnumDescriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{2}
+	return file_bridge_proto_rawDescGZIP(), []int{4}
+}
+
+// Rule says who may call an RPC. Whoever fits one of its parts may; one without
+// a rule is not built.
+type Rule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Persons with one of these roles.
+	Roles []Role `protobuf:"varint,1,rep,packed,name=roles,proto3,enum=bridge.v1.Role" json:"roles,omitempty"`
+	// Those with one of these roles, about the member for whom they act.
+	Own []Role `protobuf:"varint,2,rep,packed,name=own,proto3,enum=bridge.v1.Role" json:"own,omitempty"`
+	// A person, about themselves.
+	Self bool `protobuf:"varint,3,opt,name=self,proto3" json:"self,omitempty"`
+	// Any person with a role.
+	Person bool `protobuf:"varint,4,opt,name=person,proto3" json:"person,omitempty"`
+	// Anybody, without a client certificate too.
+	Anyone        bool `protobuf:"varint,5,opt,name=anyone,proto3" json:"anyone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rule) Reset() {
+	*x = Rule{}
+	mi := &file_bridge_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rule) ProtoMessage() {}
+
+func (x *Rule) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rule.ProtoReflect.Descriptor instead.
+func (*Rule) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Rule) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Rule) GetOwn() []Role {
+	if x != nil {
+		return x.Own
+	}
+	return nil
+}
+
+func (x *Rule) GetSelf() bool {
+	if x != nil {
+		return x.Self
+	}
+	return false
+}
+
+func (x *Rule) GetPerson() bool {
+	if x != nil {
+		return x.Person
+	}
+	return false
+}
+
+func (x *Rule) GetAnyone() bool {
+	if x != nil {
+		return x.Anyone
+	}
+	return false
 }
 
 type WhoAmIRequest struct {
@@ -197,7 +406,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_bridge_proto_msgTypes[0]
+	mi := &file_bridge_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +418,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[0]
+	mi := &file_bridge_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,21 +431,23 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{0}
+	return file_bridge_proto_rawDescGZIP(), []int{1}
 }
 
 type WhoAmIResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Actor *Actor                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// End of validity of the certificate presented.
-	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// What the caller may do, ordered.
+	May           []*Permission `protobuf:"bytes,3,rep,name=may,proto3" json:"may,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_bridge_proto_msgTypes[1]
+	mi := &file_bridge_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +459,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[1]
+	mi := &file_bridge_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +472,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{1}
+	return file_bridge_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *WhoAmIResponse) GetActor() *Actor {
@@ -278,6 +489,67 @@ func (x *WhoAmIResponse) GetNotAfter() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *WhoAmIResponse) GetMay() []*Permission {
+	if x != nil {
+		return x.May
+	}
+	return nil
+}
+
+// Permission is one RPC that the caller may call.
+type Permission struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without the service.
+	Rpc           string `protobuf:"bytes,1,opt,name=rpc,proto3" json:"rpc,omitempty"`
+	Scope         Scope  `protobuf:"varint,2,opt,name=scope,proto3,enum=bridge.v1.Scope" json:"scope,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Permission) Reset() {
+	*x = Permission{}
+	mi := &file_bridge_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Permission) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Permission) ProtoMessage() {}
+
+func (x *Permission) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Permission.ProtoReflect.Descriptor instead.
+func (*Permission) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Permission) GetRpc() string {
+	if x != nil {
+		return x.Rpc
+	}
+	return ""
+}
+
+func (x *Permission) GetScope() Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return Scope_SCOPE_UNSPECIFIED
+}
+
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -286,7 +558,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_bridge_proto_msgTypes[2]
+	mi := &file_bridge_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -298,7 +570,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[2]
+	mi := &file_bridge_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -311,7 +583,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{2}
+	return file_bridge_proto_rawDescGZIP(), []int{4}
 }
 
 type GetStatusResponse struct {
@@ -336,7 +608,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_bridge_proto_msgTypes[3]
+	mi := &file_bridge_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +620,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[3]
+	mi := &file_bridge_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +633,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{3}
+	return file_bridge_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -444,7 +716,7 @@ type StateCount struct {
 
 func (x *StateCount) Reset() {
 	*x = StateCount{}
-	mi := &file_bridge_proto_msgTypes[4]
+	mi := &file_bridge_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +728,7 @@ func (x *StateCount) String() string {
 func (*StateCount) ProtoMessage() {}
 
 func (x *StateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[4]
+	mi := &file_bridge_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +741,7 @@ func (x *StateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateCount.ProtoReflect.Descriptor instead.
 func (*StateCount) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{4}
+	return file_bridge_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StateCount) GetState() State {
@@ -495,7 +767,7 @@ type ApplyMemberRequest struct {
 
 func (x *ApplyMemberRequest) Reset() {
 	*x = ApplyMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[5]
+	mi := &file_bridge_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +779,7 @@ func (x *ApplyMemberRequest) String() string {
 func (*ApplyMemberRequest) ProtoMessage() {}
 
 func (x *ApplyMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[5]
+	mi := &file_bridge_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +792,7 @@ func (x *ApplyMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMemberRequest.ProtoReflect.Descriptor instead.
 func (*ApplyMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{5}
+	return file_bridge_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApplyMemberRequest) GetApplication() *Application {
@@ -539,7 +811,7 @@ type ApplyMemberResponse struct {
 
 func (x *ApplyMemberResponse) Reset() {
 	*x = ApplyMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[6]
+	mi := &file_bridge_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +823,7 @@ func (x *ApplyMemberResponse) String() string {
 func (*ApplyMemberResponse) ProtoMessage() {}
 
 func (x *ApplyMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[6]
+	mi := &file_bridge_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +836,7 @@ func (x *ApplyMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMemberResponse.ProtoReflect.Descriptor instead.
 func (*ApplyMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{6}
+	return file_bridge_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyMemberResponse) GetMember() *Member {
@@ -583,7 +855,7 @@ type GetMemberRequest struct {
 
 func (x *GetMemberRequest) Reset() {
 	*x = GetMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[7]
+	mi := &file_bridge_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +867,7 @@ func (x *GetMemberRequest) String() string {
 func (*GetMemberRequest) ProtoMessage() {}
 
 func (x *GetMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[7]
+	mi := &file_bridge_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +880,7 @@ func (x *GetMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemberRequest.ProtoReflect.Descriptor instead.
 func (*GetMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{7}
+	return file_bridge_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetMemberRequest) GetId() string {
@@ -627,7 +899,7 @@ type GetMemberResponse struct {
 
 func (x *GetMemberResponse) Reset() {
 	*x = GetMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[8]
+	mi := &file_bridge_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +911,7 @@ func (x *GetMemberResponse) String() string {
 func (*GetMemberResponse) ProtoMessage() {}
 
 func (x *GetMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[8]
+	mi := &file_bridge_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +924,7 @@ func (x *GetMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemberResponse.ProtoReflect.Descriptor instead.
 func (*GetMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{8}
+	return file_bridge_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetMemberResponse) GetMember() *Member {
@@ -674,7 +946,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_bridge_proto_msgTypes[9]
+	mi := &file_bridge_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +958,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[9]
+	mi := &file_bridge_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +971,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{9}
+	return file_bridge_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListMembersRequest) GetPageSize() int32 {
@@ -727,7 +999,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_bridge_proto_msgTypes[10]
+	mi := &file_bridge_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +1011,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[10]
+	mi := &file_bridge_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +1024,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{10}
+	return file_bridge_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListMembersResponse) GetMembers() []*MemberSummary {
@@ -782,7 +1054,7 @@ type ApproveMemberRequest struct {
 
 func (x *ApproveMemberRequest) Reset() {
 	*x = ApproveMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[11]
+	mi := &file_bridge_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1066,7 @@ func (x *ApproveMemberRequest) String() string {
 func (*ApproveMemberRequest) ProtoMessage() {}
 
 func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[11]
+	mi := &file_bridge_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1079,7 @@ func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveMemberRequest.ProtoReflect.Descriptor instead.
 func (*ApproveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{11}
+	return file_bridge_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApproveMemberRequest) GetId() string {
@@ -840,7 +1112,7 @@ type ApproveMemberResponse struct {
 
 func (x *ApproveMemberResponse) Reset() {
 	*x = ApproveMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[12]
+	mi := &file_bridge_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1124,7 @@ func (x *ApproveMemberResponse) String() string {
 func (*ApproveMemberResponse) ProtoMessage() {}
 
 func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[12]
+	mi := &file_bridge_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1137,7 @@ func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveMemberResponse.ProtoReflect.Descriptor instead.
 func (*ApproveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{12}
+	return file_bridge_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveMemberResponse) GetMember() *Member {
@@ -886,7 +1158,7 @@ type SuspendMemberRequest struct {
 
 func (x *SuspendMemberRequest) Reset() {
 	*x = SuspendMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[13]
+	mi := &file_bridge_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1170,7 @@ func (x *SuspendMemberRequest) String() string {
 func (*SuspendMemberRequest) ProtoMessage() {}
 
 func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[13]
+	mi := &file_bridge_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1183,7 @@ func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendMemberRequest.ProtoReflect.Descriptor instead.
 func (*SuspendMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{13}
+	return file_bridge_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SuspendMemberRequest) GetId() string {
@@ -937,7 +1209,7 @@ type SuspendMemberResponse struct {
 
 func (x *SuspendMemberResponse) Reset() {
 	*x = SuspendMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[14]
+	mi := &file_bridge_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1221,7 @@ func (x *SuspendMemberResponse) String() string {
 func (*SuspendMemberResponse) ProtoMessage() {}
 
 func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[14]
+	mi := &file_bridge_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1234,7 @@ func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendMemberResponse.ProtoReflect.Descriptor instead.
 func (*SuspendMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{14}
+	return file_bridge_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SuspendMemberResponse) GetMember() *Member {
@@ -981,7 +1253,7 @@ type PreviewMemberRequest struct {
 
 func (x *PreviewMemberRequest) Reset() {
 	*x = PreviewMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1265,7 @@ func (x *PreviewMemberRequest) String() string {
 func (*PreviewMemberRequest) ProtoMessage() {}
 
 func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1278,7 @@ func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberRequest.ProtoReflect.Descriptor instead.
 func (*PreviewMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{15}
+	return file_bridge_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PreviewMemberRequest) GetId() string {
@@ -1045,7 +1317,7 @@ type PreviewMemberResponse struct {
 
 func (x *PreviewMemberResponse) Reset() {
 	*x = PreviewMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1329,7 @@ func (x *PreviewMemberResponse) String() string {
 func (*PreviewMemberResponse) ProtoMessage() {}
 
 func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1342,7 @@ func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberResponse.ProtoReflect.Descriptor instead.
 func (*PreviewMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{16}
+	return file_bridge_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PreviewMemberResponse) GetRecordHash() string {
@@ -1167,7 +1439,7 @@ type PreviewPath struct {
 
 func (x *PreviewPath) Reset() {
 	*x = PreviewPath{}
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1451,7 @@ func (x *PreviewPath) String() string {
 func (*PreviewPath) ProtoMessage() {}
 
 func (x *PreviewPath) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1464,7 @@ func (x *PreviewPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPath.ProtoReflect.Descriptor instead.
 func (*PreviewPath) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{17}
+	return file_bridge_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PreviewPath) GetChange() Change {
@@ -1267,7 +1539,7 @@ type Overlap struct {
 
 func (x *Overlap) Reset() {
 	*x = Overlap{}
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1551,7 @@ func (x *Overlap) String() string {
 func (*Overlap) ProtoMessage() {}
 
 func (x *Overlap) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1564,7 @@ func (x *Overlap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Overlap.ProtoReflect.Descriptor instead.
 func (*Overlap) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{18}
+	return file_bridge_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Overlap) GetKind() string {
@@ -1335,7 +1607,7 @@ type RequestCrossCertificateRequest struct {
 
 func (x *RequestCrossCertificateRequest) Reset() {
 	*x = RequestCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1619,7 @@ func (x *RequestCrossCertificateRequest) String() string {
 func (*RequestCrossCertificateRequest) ProtoMessage() {}
 
 func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1632,7 @@ func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RequestCrossCertificateRequest) GetId() string {
@@ -1397,7 +1669,7 @@ type RequestCrossCertificateResponse struct {
 
 func (x *RequestCrossCertificateResponse) Reset() {
 	*x = RequestCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1681,7 @@ func (x *RequestCrossCertificateResponse) String() string {
 func (*RequestCrossCertificateResponse) ProtoMessage() {}
 
 func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1694,7 @@ func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RequestCrossCertificateResponse) GetBridgeCa() []byte {
@@ -1473,7 +1745,7 @@ type ProfileField struct {
 
 func (x *ProfileField) Reset() {
 	*x = ProfileField{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1757,7 @@ func (x *ProfileField) String() string {
 func (*ProfileField) ProtoMessage() {}
 
 func (x *ProfileField) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1770,7 @@ func (x *ProfileField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileField.ProtoReflect.Descriptor instead.
 func (*ProfileField) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ProfileField) GetName() string {
@@ -1543,7 +1815,7 @@ type AcceptCrossCertificateRequest struct {
 
 func (x *AcceptCrossCertificateRequest) Reset() {
 	*x = AcceptCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1827,7 @@ func (x *AcceptCrossCertificateRequest) String() string {
 func (*AcceptCrossCertificateRequest) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1840,7 @@ func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AcceptCrossCertificateRequest) GetId() string {
@@ -1605,7 +1877,7 @@ type AcceptCrossCertificateResponse struct {
 
 func (x *AcceptCrossCertificateResponse) Reset() {
 	*x = AcceptCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1889,7 @@ func (x *AcceptCrossCertificateResponse) String() string {
 func (*AcceptCrossCertificateResponse) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1902,7 @@ func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AcceptCrossCertificateResponse) GetFindings() []*Finding {
@@ -1668,7 +1940,7 @@ type WithdrawCrossCertificateRequest struct {
 
 func (x *WithdrawCrossCertificateRequest) Reset() {
 	*x = WithdrawCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1952,7 @@ func (x *WithdrawCrossCertificateRequest) String() string {
 func (*WithdrawCrossCertificateRequest) ProtoMessage() {}
 
 func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1965,7 @@ func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WithdrawCrossCertificateRequest) GetId() string {
@@ -1726,7 +1998,7 @@ type WithdrawCrossCertificateResponse struct {
 
 func (x *WithdrawCrossCertificateResponse) Reset() {
 	*x = WithdrawCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +2010,7 @@ func (x *WithdrawCrossCertificateResponse) String() string {
 func (*WithdrawCrossCertificateResponse) ProtoMessage() {}
 
 func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +2023,7 @@ func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawCrossCertificateResponse) GetMember() *Member {
@@ -1776,7 +2048,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1788,7 +2060,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1801,7 +2073,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Finding) GetRule() string {
@@ -1840,7 +2112,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +2124,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +2137,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 type GetListResponse struct {
@@ -1881,7 +2153,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +2165,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +2178,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -1956,7 +2228,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2240,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2253,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -2049,7 +2321,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2333,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2346,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -2119,7 +2391,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2403,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2416,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2168,19 +2440,955 @@ func (x *Rejection) GetMessage() string {
 	return ""
 }
 
+// Person is one human being, and what they may be trusted with.
+type Person struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 2 to 32 lower-case letters, digits or hyphens, starting with a letter.
+	Id    string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Roles []Role `protobuf:"varint,3,rep,packed,name=roles,proto3,enum=bridge.v1.Role" json:"roles,omitempty"`
+	// Of an applicant or member: for whom they act.
+	Member string `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	// All there ever were, oldest first.
+	Credentials []*Credential `protobuf:"bytes,5,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	// Absent when nothing waits for a second person.
+	Proposal      *Proposal `protobuf:"bytes,6,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Person) Reset() {
+	*x = Person{}
+	mi := &file_bridge_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Person) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Person) ProtoMessage() {}
+
+func (x *Person) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Person.ProtoReflect.Descriptor instead.
+func (*Person) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Person) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Person) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Person) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Person) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Person) GetCredentials() []*Credential {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *Person) GetProposal() *Proposal {
+	if x != nil {
+		return x.Proposal
+	}
+	return nil
+}
+
+// Credential is one client certificate.
+type Credential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the certificate, lower-case hex, as is the serial.
+	Sha256    string                 `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Serial    string                 `protobuf:"bytes,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	NotAfter  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// DER.
+	Certificate []byte                 `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	IssuedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	// Who proposed and confirmed it, or the person alone who renewed; none at the
+	// founding of the bridge.
+	IssuedBy []*Actor `protobuf:"bytes,7,rep,name=issued_by,json=issuedBy,proto3" json:"issued_by,omitempty"`
+	// Absent while nobody withdrew it, as are the two below.
+	WithdrawnAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=withdrawn_at,json=withdrawnAt,proto3" json:"withdrawn_at,omitempty"`
+	WithdrawnBy     *Actor                 `protobuf:"bytes,9,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`
+	WithdrawnReason string                 `protobuf:"bytes,10,opt,name=withdrawn_reason,json=withdrawnReason,proto3" json:"withdrawn_reason,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Credential) Reset() {
+	*x = Credential{}
+	mi := &file_bridge_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credential) ProtoMessage() {}
+
+func (x *Credential) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credential.ProtoReflect.Descriptor instead.
+func (*Credential) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Credential) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Credential) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *Credential) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *Credential) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *Credential) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *Credential) GetIssuedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssuedAt
+	}
+	return nil
+}
+
+func (x *Credential) GetIssuedBy() []*Actor {
+	if x != nil {
+		return x.IssuedBy
+	}
+	return nil
+}
+
+func (x *Credential) GetWithdrawnAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawnAt
+	}
+	return nil
+}
+
+func (x *Credential) GetWithdrawnBy() *Actor {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return nil
+}
+
+func (x *Credential) GetWithdrawnReason() string {
+	if x != nil {
+		return x.WithdrawnReason
+	}
+	return ""
+}
+
+// Proposal is what a person shall be. Roles that it does not name are lost.
+type Proposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Over the whole proposal, lower-case hex: what a confirmation binds.
+	Hash   string                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	By     *Actor                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	At     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	Reason string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Name   string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Roles  []Role                 `protobuf:"varint,6,rep,packed,name=roles,proto3,enum=bridge.v1.Role" json:"roles,omitempty"`
+	Member string                 `protobuf:"bytes,7,opt,name=member,proto3" json:"member,omitempty"`
+	// PKCS #10, DER; empty when only the roles change.
+	Request       []byte `protobuf:"bytes,8,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proposal) Reset() {
+	*x = Proposal{}
+	mi := &file_bridge_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proposal) ProtoMessage() {}
+
+func (x *Proposal) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
+func (*Proposal) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Proposal) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *Proposal) GetBy() *Actor {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *Proposal) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Proposal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Proposal) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Proposal) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Proposal) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Proposal) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+type ListPersonsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPersonsRequest) Reset() {
+	*x = ListPersonsRequest{}
+	mi := &file_bridge_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPersonsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPersonsRequest) ProtoMessage() {}
+
+func (x *ListPersonsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPersonsRequest.ProtoReflect.Descriptor instead.
+func (*ListPersonsRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{37}
+}
+
+type ListPersonsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Persons       []*Person              `protobuf:"bytes,1,rep,name=persons,proto3" json:"persons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPersonsResponse) Reset() {
+	*x = ListPersonsResponse{}
+	mi := &file_bridge_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPersonsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPersonsResponse) ProtoMessage() {}
+
+func (x *ListPersonsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPersonsResponse.ProtoReflect.Descriptor instead.
+func (*ListPersonsResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListPersonsResponse) GetPersons() []*Person {
+	if x != nil {
+		return x.Persons
+	}
+	return nil
+}
+
+type ProposePersonRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Person string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	Name   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Roles  []Role                 `protobuf:"varint,3,rep,packed,name=roles,proto3,enum=bridge.v1.Role" json:"roles,omitempty"`
+	Member string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	// PKCS #10, DER; required for a new person. Only its key counts.
+	Request []byte `protobuf:"bytes,5,opt,name=request,proto3" json:"request,omitempty"`
+	// Required.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposePersonRequest) Reset() {
+	*x = ProposePersonRequest{}
+	mi := &file_bridge_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposePersonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposePersonRequest) ProtoMessage() {}
+
+func (x *ProposePersonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposePersonRequest.ProtoReflect.Descriptor instead.
+func (*ProposePersonRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ProposePersonRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *ProposePersonRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProposePersonRequest) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *ProposePersonRequest) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *ProposePersonRequest) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ProposePersonRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ProposePersonResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Person        *Person                `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposePersonResponse) Reset() {
+	*x = ProposePersonResponse{}
+	mi := &file_bridge_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposePersonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposePersonResponse) ProtoMessage() {}
+
+func (x *ProposePersonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposePersonResponse.ProtoReflect.Descriptor instead.
+func (*ProposePersonResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ProposePersonResponse) GetPerson() *Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+type ConfirmPersonRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Person string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// Of the proposal that was looked at.
+	Hash          string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmPersonRequest) Reset() {
+	*x = ConfirmPersonRequest{}
+	mi := &file_bridge_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmPersonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmPersonRequest) ProtoMessage() {}
+
+func (x *ConfirmPersonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmPersonRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmPersonRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ConfirmPersonRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *ConfirmPersonRequest) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+type ConfirmPersonResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Person *Person                `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// DER; empty when only the roles changed.
+	Certificate   []byte `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmPersonResponse) Reset() {
+	*x = ConfirmPersonResponse{}
+	mi := &file_bridge_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmPersonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmPersonResponse) ProtoMessage() {}
+
+func (x *ConfirmPersonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmPersonResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmPersonResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ConfirmPersonResponse) GetPerson() *Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *ConfirmPersonResponse) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+type RenewCredentialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PKCS #10, DER, for a new key. Only its key counts.
+	Request       []byte `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewCredentialRequest) Reset() {
+	*x = RenewCredentialRequest{}
+	mi := &file_bridge_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewCredentialRequest) ProtoMessage() {}
+
+func (x *RenewCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewCredentialRequest.ProtoReflect.Descriptor instead.
+func (*RenewCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *RenewCredentialRequest) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+type RenewCredentialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// DER.
+	Certificate   []byte `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewCredentialResponse) Reset() {
+	*x = RenewCredentialResponse{}
+	mi := &file_bridge_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewCredentialResponse) ProtoMessage() {}
+
+func (x *RenewCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewCredentialResponse.ProtoReflect.Descriptor instead.
+func (*RenewCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *RenewCredentialResponse) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+type WithdrawCredentialRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Person string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// SHA-256 of one certificate, lower-case hex; empty ends them all, and what is
+	// proposed.
+	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Required.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCredentialRequest) Reset() {
+	*x = WithdrawCredentialRequest{}
+	mi := &file_bridge_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCredentialRequest) ProtoMessage() {}
+
+func (x *WithdrawCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCredentialRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *WithdrawCredentialRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *WithdrawCredentialRequest) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *WithdrawCredentialRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type WithdrawCredentialResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Person        *Person                `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCredentialResponse) Reset() {
+	*x = WithdrawCredentialResponse{}
+	mi := &file_bridge_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCredentialResponse) ProtoMessage() {}
+
+func (x *WithdrawCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCredentialResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *WithdrawCredentialResponse) GetPerson() *Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+type WithdrawRoleRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Person string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	Role   Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=bridge.v1.Role" json:"role,omitempty"`
+	// Required.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawRoleRequest) Reset() {
+	*x = WithdrawRoleRequest{}
+	mi := &file_bridge_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawRoleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawRoleRequest) ProtoMessage() {}
+
+func (x *WithdrawRoleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawRoleRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawRoleRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *WithdrawRoleRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *WithdrawRoleRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *WithdrawRoleRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type WithdrawRoleResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Person        *Person                `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawRoleResponse) Reset() {
+	*x = WithdrawRoleResponse{}
+	mi := &file_bridge_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawRoleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawRoleResponse) ProtoMessage() {}
+
+func (x *WithdrawRoleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawRoleResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawRoleResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *WithdrawRoleResponse) GetPerson() *Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
 // Actor is who did something.
 type Actor struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Person string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
 	// SHA-256 of the certificate presented, lower-case hex.
-	Credential    string `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	Credential string `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	// Those held at the time.
+	Roles []Role `protobuf:"varint,3,rep,packed,name=roles,proto3,enum=bridge.v1.Role" json:"roles,omitempty"`
+	// For whom an applicant or member acts.
+	Member        string `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +3400,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +3413,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Actor) GetPerson() string {
@@ -2218,6 +3426,20 @@ func (x *Actor) GetPerson() string {
 func (x *Actor) GetCredential() string {
 	if x != nil {
 		return x.Credential
+	}
+	return ""
+}
+
+func (x *Actor) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Actor) GetMember() string {
+	if x != nil {
+		return x.Member
 	}
 	return ""
 }
@@ -2238,7 +3460,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +3472,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +3485,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -2337,7 +3559,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +3571,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +3584,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -2473,7 +3695,7 @@ type AcceptedCertificate struct {
 
 func (x *AcceptedCertificate) Reset() {
 	*x = AcceptedCertificate{}
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2485,7 +3707,7 @@ func (x *AcceptedCertificate) String() string {
 func (*AcceptedCertificate) ProtoMessage() {}
 
 func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2498,7 +3720,7 @@ func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
 func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{35}
+	return file_bridge_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AcceptedCertificate) GetCertificate() []byte {
@@ -2560,7 +3782,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +3794,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +3807,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{36}
+	return file_bridge_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -2647,7 +3869,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +3881,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +3894,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{37}
+	return file_bridge_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Projection) GetListed() bool {
@@ -2726,7 +3948,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +3960,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +3973,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{38}
+	return file_bridge_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -2824,7 +4046,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +4058,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +4071,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{39}
+	return file_bridge_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Application) GetId() string {
@@ -2955,7 +4177,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +4189,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +4202,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{40}
+	return file_bridge_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Contact) GetName() string {
@@ -3023,7 +4245,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3035,7 +4257,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3048,7 +4270,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{41}
+	return file_bridge_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Policy) GetMember() string {
@@ -3084,7 +4306,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +4318,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +4331,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{42}
+	return file_bridge_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Directory) GetUrl() string {
@@ -3167,7 +4389,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[43]
+	mi := &file_bridge_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3179,7 +4401,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[43]
+	mi := &file_bridge_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3192,7 +4414,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{43}
+	return file_bridge_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -3216,15 +4438,43 @@ func (x *CA) GetCrl() []string {
 	return nil
 }
 
+var file_bridge_proto_extTypes = []protoimpl.ExtensionInfo{
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*Rule)(nil),
+		Field:         50001,
+		Name:          "bridge.v1.rule",
+		Tag:           "bytes,50001,opt,name=rule",
+		Filename:      "bridge.proto",
+	},
+}
+
+// Extension fields to descriptorpb.MethodOptions.
+var (
+	// optional bridge.v1.Rule rule = 50001;
+	E_Rule = &file_bridge_proto_extTypes[0] // of the numbers for use within an organisation
+)
+
 var File_bridge_proto protoreflect.FileDescriptor
 
 const file_bridge_proto_rawDesc = "" +
 	"\n" +
-	"\fbridge.proto\x12\tbridge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rWhoAmIRequest\"q\n" +
+	"\fbridge.proto\x12\tbridge.v1\x1a google/protobuf/descriptor.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x01\n" +
+	"\x04Rule\x12%\n" +
+	"\x05roles\x18\x01 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12!\n" +
+	"\x03own\x18\x02 \x03(\x0e2\x0f.bridge.v1.RoleR\x03own\x12\x12\n" +
+	"\x04self\x18\x03 \x01(\bR\x04self\x12\x16\n" +
+	"\x06person\x18\x04 \x01(\bR\x06person\x12\x16\n" +
+	"\x06anyone\x18\x05 \x01(\bR\x06anyone\"\x0f\n" +
+	"\rWhoAmIRequest\"\x9a\x01\n" +
 	"\x0eWhoAmIResponse\x12&\n" +
 	"\x05actor\x18\x01 \x01(\v2\x10.bridge.v1.ActorR\x05actor\x127\n" +
-	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\x12\n" +
+	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12'\n" +
+	"\x03may\x18\x03 \x03(\v2\x15.bridge.v1.PermissionR\x03may\"F\n" +
+	"\n" +
+	"Permission\x12\x10\n" +
+	"\x03rpc\x18\x01 \x01(\tR\x03rpc\x12&\n" +
+	"\x05scope\x18\x02 \x01(\x0e2\x10.bridge.v1.ScopeR\x05scope\"\x12\n" +
 	"\x10GetStatusRequest\"\xe1\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
@@ -3363,12 +4613,78 @@ const file_bridge_proto_rawDesc = "" +
 	"\tRejection\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"?\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xd5\x01\n" +
+	"\x06Person\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
+	"\x05roles\x18\x03 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12\x16\n" +
+	"\x06member\x18\x04 \x01(\tR\x06member\x127\n" +
+	"\vcredentials\x18\x05 \x03(\v2\x15.bridge.v1.CredentialR\vcredentials\x12/\n" +
+	"\bproposal\x18\x06 \x01(\v2\x13.bridge.v1.ProposalR\bproposal\"\xd9\x03\n" +
+	"\n" +
+	"Credential\x12\x16\n" +
+	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\tR\x06serial\x129\n" +
+	"\n" +
+	"not_before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12 \n" +
+	"\vcertificate\x18\x05 \x01(\fR\vcertificate\x127\n" +
+	"\tissued_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x12-\n" +
+	"\tissued_by\x18\a \x03(\v2\x10.bridge.v1.ActorR\bissuedBy\x12=\n" +
+	"\fwithdrawn_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vwithdrawnAt\x123\n" +
+	"\fwithdrawn_by\x18\t \x01(\v2\x10.bridge.v1.ActorR\vwithdrawnBy\x12)\n" +
+	"\x10withdrawn_reason\x18\n" +
+	" \x01(\tR\x0fwithdrawnReason\"\xf1\x01\n" +
+	"\bProposal\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\tR\x04hash\x12 \n" +
+	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12%\n" +
+	"\x05roles\x18\x06 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12\x16\n" +
+	"\x06member\x18\a \x01(\tR\x06member\x12\x18\n" +
+	"\arequest\x18\b \x01(\fR\arequest\"\x14\n" +
+	"\x12ListPersonsRequest\"B\n" +
+	"\x13ListPersonsResponse\x12+\n" +
+	"\apersons\x18\x01 \x03(\v2\x11.bridge.v1.PersonR\apersons\"\xb3\x01\n" +
+	"\x14ProposePersonRequest\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
+	"\x05roles\x18\x03 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12\x16\n" +
+	"\x06member\x18\x04 \x01(\tR\x06member\x12\x18\n" +
+	"\arequest\x18\x05 \x01(\fR\arequest\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"B\n" +
+	"\x15ProposePersonResponse\x12)\n" +
+	"\x06person\x18\x01 \x01(\v2\x11.bridge.v1.PersonR\x06person\"B\n" +
+	"\x14ConfirmPersonRequest\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\"d\n" +
+	"\x15ConfirmPersonResponse\x12)\n" +
+	"\x06person\x18\x01 \x01(\v2\x11.bridge.v1.PersonR\x06person\x12 \n" +
+	"\vcertificate\x18\x02 \x01(\fR\vcertificate\"2\n" +
+	"\x16RenewCredentialRequest\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\fR\arequest\";\n" +
+	"\x17RenewCredentialResponse\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"c\n" +
+	"\x19WithdrawCredentialRequest\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x16\n" +
+	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"G\n" +
+	"\x1aWithdrawCredentialResponse\x12)\n" +
+	"\x06person\x18\x01 \x01(\v2\x11.bridge.v1.PersonR\x06person\"j\n" +
+	"\x13WithdrawRoleRequest\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12#\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x0f.bridge.v1.RoleR\x04role\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"A\n" +
+	"\x14WithdrawRoleResponse\x12)\n" +
+	"\x06person\x18\x01 \x01(\v2\x11.bridge.v1.PersonR\x06person\"~\n" +
 	"\x05Actor\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\tR\n" +
-	"credential\"\xce\x01\n" +
+	"credential\x12%\n" +
+	"\x05roles\x18\x03 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12\x16\n" +
+	"\x06member\x18\x04 \x01(\tR\x06member\"\xce\x01\n" +
 	"\rMemberSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12&\n" +
@@ -3461,7 +4777,23 @@ const file_bridge_proto_rawDesc = "" +
 	"\x02CA\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
 	"\x04ocsp\x18\x02 \x03(\tR\x04ocsp\x12\x10\n" +
-	"\x03crl\x18\x03 \x03(\tR\x03crl*W\n" +
+	"\x03crl\x18\x03 \x03(\tR\x03crl*\xaf\x01\n" +
+	"\x04Role\x12\x14\n" +
+	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eROLE_APPLICANT\x10\x01\x12\x0f\n" +
+	"\vROLE_MEMBER\x10\x02\x12\x10\n" +
+	"\fROLE_OFFICER\x10\x03\x12\x11\n" +
+	"\rROLE_ASSESSOR\x10\x04\x12\x11\n" +
+	"\rROLE_APPROVER\x10\x05\x12\x0f\n" +
+	"\vROLE_SIGNER\x10\x06\x12\x10\n" +
+	"\fROLE_AUDITOR\x10\a\x12\x11\n" +
+	"\rROLE_OPERATOR\x10\b*L\n" +
+	"\x05Scope\x12\x15\n" +
+	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tSCOPE_ALL\x10\x01\x12\r\n" +
+	"\tSCOPE_OWN\x10\x02\x12\x0e\n" +
+	"\n" +
+	"SCOPE_SELF\x10\x03*W\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCHANGE_OPENS\x10\x01\x12\x11\n" +
@@ -3475,21 +4807,46 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xcf\b\n" +
-	"\x06Bridge\x12=\n" +
-	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\x12F\n" +
-	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\x12L\n" +
-	"\vApplyMember\x12\x1d.bridge.v1.ApplyMemberRequest\x1a\x1e.bridge.v1.ApplyMemberResponse\x12F\n" +
-	"\tGetMember\x12\x1b.bridge.v1.GetMemberRequest\x1a\x1c.bridge.v1.GetMemberResponse\x12L\n" +
-	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\x12R\n" +
-	"\rApproveMember\x12\x1f.bridge.v1.ApproveMemberRequest\x1a .bridge.v1.ApproveMemberResponse\x12R\n" +
-	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12R\n" +
-	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\x12p\n" +
-	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\x12m\n" +
-	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\x12s\n" +
-	"\x18WithdrawCrossCertificate\x12*.bridge.v1.WithdrawCrossCertificateRequest\x1a+.bridge.v1.WithdrawCrossCertificateResponse\x12@\n" +
-	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\x12F\n" +
-	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
+	"\fVERB_SUSPEND\x10\x022\xac\x0e\n" +
+	"\x06Bridge\x12E\n" +
+	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\"\x06\x8a\xb5\x18\x02 \x01\x12T\n" +
+	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12X\n" +
+	"\vApplyMember\x12\x1d.bridge.v1.ApplyMemberRequest\x1a\x1e.bridge.v1.ApplyMemberResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x12X\n" +
+	"\tGetMember\x12\x1b.bridge.v1.GetMemberRequest\x1a\x1c.bridge.v1.GetMemberResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12\x02\x01\x02\x12Z\n" +
+	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12[\n" +
+	"\rApproveMember\x12\x1f.bridge.v1.ApproveMemberRequest\x1a .bridge.v1.ApproveMemberResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x05\x12[\n" +
+	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x12`\n" +
+	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12\x82\x01\n" +
+	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12\x02\x01\x02\x12v\n" +
+	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x12|\n" +
+	"\x18WithdrawCrossCertificate\x12*.bridge.v1.WithdrawCrossCertificateRequest\x1a+.bridge.v1.WithdrawCrossCertificateResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x12H\n" +
+	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\"\x06\x8a\xb5\x18\x02 \x01\x12N\n" +
+	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponse\"\x06\x8a\xb5\x18\x02(\x01\x12Z\n" +
+	"\vListPersons\x12\x1d.bridge.v1.ListPersonsRequest\x1a\x1e.bridge.v1.ListPersonsResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12\\\n" +
+	"\rProposePerson\x12\x1f.bridge.v1.ProposePersonRequest\x1a .bridge.v1.ProposePersonResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x03\b\x12\\\n" +
+	"\rConfirmPerson\x12\x1f.bridge.v1.ConfirmPersonRequest\x1a .bridge.v1.ConfirmPersonResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x03\b\x12`\n" +
+	"\x0fRenewCredential\x12!.bridge.v1.RenewCredentialRequest\x1a\".bridge.v1.RenewCredentialResponse\"\x06\x8a\xb5\x18\x02 \x01\x12m\n" +
+	"\x12WithdrawCredential\x12$.bridge.v1.WithdrawCredentialRequest\x1a%.bridge.v1.WithdrawCredentialResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x02\x03\b\x18\x01\x12[\n" +
+	"\fWithdrawRole\x12\x1e.bridge.v1.WithdrawRoleRequest\x1a\x1f.bridge.v1.WithdrawRoleResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x02\x03\b\x18\x01:E\n" +
+	"\x04rule\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x0f.bridge.v1.RuleR\x04ruleB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
 var (
 	file_bridge_proto_rawDescOnce sync.Once
@@ -3503,141 +4860,199 @@ func file_bridge_proto_rawDescGZIP() []byte {
 	return file_bridge_proto_rawDescData
 }
 
-var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_bridge_proto_goTypes = []any{
-	(Change)(0),                              // 0: bridge.v1.Change
-	(State)(0),                               // 1: bridge.v1.State
-	(Verb)(0),                                // 2: bridge.v1.Verb
-	(*WhoAmIRequest)(nil),                    // 3: bridge.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),                   // 4: bridge.v1.WhoAmIResponse
-	(*GetStatusRequest)(nil),                 // 5: bridge.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),                // 6: bridge.v1.GetStatusResponse
-	(*StateCount)(nil),                       // 7: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),               // 8: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),              // 9: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),                 // 10: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),                // 11: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),               // 12: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),              // 13: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),             // 14: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil),            // 15: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),             // 16: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil),            // 17: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),             // 18: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil),            // 19: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),                      // 20: bridge.v1.PreviewPath
-	(*Overlap)(nil),                          // 21: bridge.v1.Overlap
-	(*RequestCrossCertificateRequest)(nil),   // 22: bridge.v1.RequestCrossCertificateRequest
-	(*RequestCrossCertificateResponse)(nil),  // 23: bridge.v1.RequestCrossCertificateResponse
-	(*ProfileField)(nil),                     // 24: bridge.v1.ProfileField
-	(*AcceptCrossCertificateRequest)(nil),    // 25: bridge.v1.AcceptCrossCertificateRequest
-	(*AcceptCrossCertificateResponse)(nil),   // 26: bridge.v1.AcceptCrossCertificateResponse
-	(*WithdrawCrossCertificateRequest)(nil),  // 27: bridge.v1.WithdrawCrossCertificateRequest
-	(*WithdrawCrossCertificateResponse)(nil), // 28: bridge.v1.WithdrawCrossCertificateResponse
-	(*Finding)(nil),                          // 29: bridge.v1.Finding
-	(*GetListRequest)(nil),                   // 30: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),                  // 31: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),                 // 32: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),                // 33: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),                        // 34: bridge.v1.Rejection
-	(*Actor)(nil),                            // 35: bridge.v1.Actor
-	(*MemberSummary)(nil),                    // 36: bridge.v1.MemberSummary
-	(*Member)(nil),                           // 37: bridge.v1.Member
-	(*AcceptedCertificate)(nil),              // 38: bridge.v1.AcceptedCertificate
-	(*Decision)(nil),                         // 39: bridge.v1.Decision
-	(*Projection)(nil),                       // 40: bridge.v1.Projection
-	(*CrossCertificate)(nil),                 // 41: bridge.v1.CrossCertificate
-	(*Application)(nil),                      // 42: bridge.v1.Application
-	(*Contact)(nil),                          // 43: bridge.v1.Contact
-	(*Policy)(nil),                           // 44: bridge.v1.Policy
-	(*Directory)(nil),                        // 45: bridge.v1.Directory
-	(*CA)(nil),                               // 46: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil),            // 47: google.protobuf.Timestamp
+	(Role)(0),                                // 0: bridge.v1.Role
+	(Scope)(0),                               // 1: bridge.v1.Scope
+	(Change)(0),                              // 2: bridge.v1.Change
+	(State)(0),                               // 3: bridge.v1.State
+	(Verb)(0),                                // 4: bridge.v1.Verb
+	(*Rule)(nil),                             // 5: bridge.v1.Rule
+	(*WhoAmIRequest)(nil),                    // 6: bridge.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),                   // 7: bridge.v1.WhoAmIResponse
+	(*Permission)(nil),                       // 8: bridge.v1.Permission
+	(*GetStatusRequest)(nil),                 // 9: bridge.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),                // 10: bridge.v1.GetStatusResponse
+	(*StateCount)(nil),                       // 11: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),               // 12: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),              // 13: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),                 // 14: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),                // 15: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),               // 16: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),              // 17: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),             // 18: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil),            // 19: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),             // 20: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil),            // 21: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),             // 22: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),            // 23: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                      // 24: bridge.v1.PreviewPath
+	(*Overlap)(nil),                          // 25: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),   // 26: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil),  // 27: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                     // 28: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),    // 29: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),   // 30: bridge.v1.AcceptCrossCertificateResponse
+	(*WithdrawCrossCertificateRequest)(nil),  // 31: bridge.v1.WithdrawCrossCertificateRequest
+	(*WithdrawCrossCertificateResponse)(nil), // 32: bridge.v1.WithdrawCrossCertificateResponse
+	(*Finding)(nil),                          // 33: bridge.v1.Finding
+	(*GetListRequest)(nil),                   // 34: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                  // 35: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                 // 36: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),                // 37: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                        // 38: bridge.v1.Rejection
+	(*Person)(nil),                           // 39: bridge.v1.Person
+	(*Credential)(nil),                       // 40: bridge.v1.Credential
+	(*Proposal)(nil),                         // 41: bridge.v1.Proposal
+	(*ListPersonsRequest)(nil),               // 42: bridge.v1.ListPersonsRequest
+	(*ListPersonsResponse)(nil),              // 43: bridge.v1.ListPersonsResponse
+	(*ProposePersonRequest)(nil),             // 44: bridge.v1.ProposePersonRequest
+	(*ProposePersonResponse)(nil),            // 45: bridge.v1.ProposePersonResponse
+	(*ConfirmPersonRequest)(nil),             // 46: bridge.v1.ConfirmPersonRequest
+	(*ConfirmPersonResponse)(nil),            // 47: bridge.v1.ConfirmPersonResponse
+	(*RenewCredentialRequest)(nil),           // 48: bridge.v1.RenewCredentialRequest
+	(*RenewCredentialResponse)(nil),          // 49: bridge.v1.RenewCredentialResponse
+	(*WithdrawCredentialRequest)(nil),        // 50: bridge.v1.WithdrawCredentialRequest
+	(*WithdrawCredentialResponse)(nil),       // 51: bridge.v1.WithdrawCredentialResponse
+	(*WithdrawRoleRequest)(nil),              // 52: bridge.v1.WithdrawRoleRequest
+	(*WithdrawRoleResponse)(nil),             // 53: bridge.v1.WithdrawRoleResponse
+	(*Actor)(nil),                            // 54: bridge.v1.Actor
+	(*MemberSummary)(nil),                    // 55: bridge.v1.MemberSummary
+	(*Member)(nil),                           // 56: bridge.v1.Member
+	(*AcceptedCertificate)(nil),              // 57: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                         // 58: bridge.v1.Decision
+	(*Projection)(nil),                       // 59: bridge.v1.Projection
+	(*CrossCertificate)(nil),                 // 60: bridge.v1.CrossCertificate
+	(*Application)(nil),                      // 61: bridge.v1.Application
+	(*Contact)(nil),                          // 62: bridge.v1.Contact
+	(*Policy)(nil),                           // 63: bridge.v1.Policy
+	(*Directory)(nil),                        // 64: bridge.v1.Directory
+	(*CA)(nil),                               // 65: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil),            // 66: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil),       // 67: google.protobuf.MethodOptions
 }
 var file_bridge_proto_depIdxs = []int32{
-	35, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	47, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	47, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	47, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	47, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
-	7,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	47, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
-	1,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	42, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	37, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	37, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	36, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	37, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	37, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
-	20, // 14: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
-	21, // 15: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
-	0,  // 16: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
-	24, // 17: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	29, // 18: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	37, // 19: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	37, // 20: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	47, // 21: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	47, // 22: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	34, // 23: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	1,  // 24: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	47, // 25: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	42, // 26: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	1,  // 27: bridge.v1.Member.state:type_name -> bridge.v1.State
-	47, // 28: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	35, // 29: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	47, // 30: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	39, // 31: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	39, // 32: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	40, // 33: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	38, // 34: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	35, // 35: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	47, // 36: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	35, // 37: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	47, // 38: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
-	2,  // 39: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	35, // 40: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	47, // 41: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	1,  // 42: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	41, // 43: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	47, // 44: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	47, // 45: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	43, // 46: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	44, // 47: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	45, // 48: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	46, // 49: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	46, // 50: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	3,  // 51: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	5,  // 52: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	8,  // 53: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	10, // 54: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	12, // 55: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	14, // 56: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	16, // 57: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	18, // 58: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	22, // 59: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	25, // 60: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	27, // 61: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	30, // 62: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	32, // 63: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	4,  // 64: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	6,  // 65: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	9,  // 66: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	11, // 67: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	13, // 68: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	15, // 69: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	17, // 70: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	19, // 71: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	23, // 72: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	26, // 73: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	28, // 74: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	31, // 75: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	33, // 76: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	64, // [64:77] is the sub-list for method output_type
-	51, // [51:64] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	0,  // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
+	0,  // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
+	54, // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	66, // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	8,  // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
+	1,  // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
+	66, // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	66, // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	66, // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	11, // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
+	66, // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	3,  // 11: bridge.v1.StateCount.state:type_name -> bridge.v1.State
+	61, // 12: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	56, // 13: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	56, // 14: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	55, // 15: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	56, // 16: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	56, // 17: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	24, // 18: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
+	25, // 19: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
+	2,  // 20: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
+	28, // 21: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
+	33, // 22: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	56, // 23: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	56, // 24: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	66, // 25: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	66, // 26: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	38, // 27: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	0,  // 28: bridge.v1.Person.roles:type_name -> bridge.v1.Role
+	40, // 29: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
+	41, // 30: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
+	66, // 31: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	66, // 32: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	66, // 33: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	54, // 34: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
+	66, // 35: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	54, // 36: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
+	54, // 37: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
+	66, // 38: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	0,  // 39: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
+	39, // 40: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
+	0,  // 41: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
+	39, // 42: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
+	39, // 43: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
+	39, // 44: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
+	0,  // 45: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
+	39, // 46: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
+	0,  // 47: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
+	3,  // 48: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	66, // 49: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	61, // 50: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	3,  // 51: bridge.v1.Member.state:type_name -> bridge.v1.State
+	66, // 52: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	54, // 53: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	66, // 54: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	58, // 55: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	58, // 56: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	59, // 57: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	57, // 58: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	54, // 59: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	66, // 60: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	54, // 61: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
+	66, // 62: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	4,  // 63: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	54, // 64: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	66, // 65: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	3,  // 66: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	60, // 67: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	66, // 68: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	66, // 69: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	62, // 70: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	63, // 71: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	64, // 72: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	65, // 73: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	65, // 74: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	67, // 75: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,  // 76: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,  // 77: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,  // 78: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	12, // 79: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	14, // 80: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	16, // 81: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	18, // 82: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	20, // 83: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	22, // 84: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	26, // 85: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	29, // 86: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	31, // 87: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	34, // 88: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	36, // 89: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	42, // 90: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	44, // 91: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	46, // 92: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	48, // 93: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	50, // 94: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	52, // 95: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	7,  // 96: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10, // 97: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	13, // 98: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	15, // 99: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	17, // 100: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	19, // 101: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	21, // 102: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	23, // 103: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	27, // 104: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	30, // 105: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	32, // 106: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	35, // 107: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	37, // 108: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	43, // 109: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	45, // 110: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	47, // 111: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	49, // 112: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	51, // 113: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	53, // 114: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	96, // [96:115] is the sub-list for method output_type
+	77, // [77:96] is the sub-list for method input_type
+	76, // [76:77] is the sub-list for extension type_name
+	75, // [75:76] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -3650,15 +5065,16 @@ func file_bridge_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   44,
-			NumExtensions: 0,
+			NumEnums:      5,
+			NumMessages:   61,
+			NumExtensions: 1,
 			NumServices:   1,
 		},
 		GoTypes:           file_bridge_proto_goTypes,
 		DependencyIndexes: file_bridge_proto_depIdxs,
 		EnumInfos:         file_bridge_proto_enumTypes,
 		MessageInfos:      file_bridge_proto_msgTypes,
+		ExtensionInfos:    file_bridge_proto_extTypes,
 	}.Build()
 	File_bridge_proto = out.File
 	file_bridge_proto_goTypes = nil

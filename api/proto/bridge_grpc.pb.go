@@ -1,7 +1,7 @@
-// The administrative interface of the bridge: what officers ask and decide.
+// The administrative interface of the bridge: what its persons ask and decide.
 //
-// Every call needs a client certificate issued by the bridge's admin CA; the
-// person is the common name of its subject. Errors are gRPC statuses:
+// Every RPC says who may call it. But for those that anyone may, a call needs a
+// client certificate that is in force in the record of a person. Errors are gRPC statuses:
 // INVALID_ARGUMENT, NOT_FOUND, ABORTED (the state does not allow it: look
 // again), PERMISSION_DENIED, UNAVAILABLE, INTERNAL (details are in the log of
 // the service).
@@ -40,6 +40,12 @@ const (
 	Bridge_WithdrawCrossCertificate_FullMethodName = "/bridge.v1.Bridge/WithdrawCrossCertificate"
 	Bridge_GetList_FullMethodName                  = "/bridge.v1.Bridge/GetList"
 	Bridge_BuildPath_FullMethodName                = "/bridge.v1.Bridge/BuildPath"
+	Bridge_ListPersons_FullMethodName              = "/bridge.v1.Bridge/ListPersons"
+	Bridge_ProposePerson_FullMethodName            = "/bridge.v1.Bridge/ProposePerson"
+	Bridge_ConfirmPerson_FullMethodName            = "/bridge.v1.Bridge/ConfirmPerson"
+	Bridge_RenewCredential_FullMethodName          = "/bridge.v1.Bridge/RenewCredential"
+	Bridge_WithdrawCredential_FullMethodName       = "/bridge.v1.Bridge/WithdrawCredential"
+	Bridge_WithdrawRole_FullMethodName             = "/bridge.v1.Bridge/WithdrawRole"
 )
 
 // BridgeClient is the client API for Bridge service.
@@ -85,8 +91,25 @@ type BridgeClient interface {
 	// through the bridge's and the members' certificates, valid now by RFC 5280
 	// §6 and RFC 9618. Of revocation it knows the bridge's CRL alone: what
 	// members issued is for the relying party to ask about. That there is no path
-	// is an answer, not an error.
+	// is an answer, not an error. Those without a credential are answered a few
+	// at a time: UNAVAILABLE asks them to wait.
 	BuildPath(ctx context.Context, in *BuildPathRequest, opts ...grpc.CallOption) (*BuildPathResponse, error)
+	// ListPersons returns all persons of the bridge, ordered by id.
+	ListPersons(ctx context.Context, in *ListPersonsRequest, opts ...grpc.CallOption) (*ListPersonsResponse, error)
+	// ProposePerson says what a person shall be, in place of what was proposed
+	// before. Nobody proposes themselves.
+	ProposePerson(ctx context.Context, in *ProposePersonRequest, opts ...grpc.CallOption) (*ProposePersonResponse, error)
+	// ConfirmPerson makes a proposal true. PERMISSION_DENIED for whoever proposed
+	// it, and whom it is about; ABORTED when it is another than the one looked at.
+	ConfirmPerson(ctx context.Context, in *ConfirmPersonRequest, opts ...grpc.CallOption) (*ConfirmPersonResponse, error)
+	// RenewCredential gives the caller another credential, before the one used
+	// expires.
+	RenewCredential(ctx context.Context, in *RenewCredentialRequest, opts ...grpc.CallOption) (*RenewCredentialResponse, error)
+	// WithdrawCredential ends credentials of a person at once. ABORTED when fewer
+	// than two persons would be left who can appoint others.
+	WithdrawCredential(ctx context.Context, in *WithdrawCredentialRequest, opts ...grpc.CallOption) (*WithdrawCredentialResponse, error)
+	// WithdrawRole takes a role from a person at once; errors as before.
+	WithdrawRole(ctx context.Context, in *WithdrawRoleRequest, opts ...grpc.CallOption) (*WithdrawRoleResponse, error)
 }
 
 type bridgeClient struct {
@@ -227,6 +250,66 @@ func (c *bridgeClient) BuildPath(ctx context.Context, in *BuildPathRequest, opts
 	return out, nil
 }
 
+func (c *bridgeClient) ListPersons(ctx context.Context, in *ListPersonsRequest, opts ...grpc.CallOption) (*ListPersonsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPersonsResponse)
+	err := c.cc.Invoke(ctx, Bridge_ListPersons_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) ProposePerson(ctx context.Context, in *ProposePersonRequest, opts ...grpc.CallOption) (*ProposePersonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProposePersonResponse)
+	err := c.cc.Invoke(ctx, Bridge_ProposePerson_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) ConfirmPerson(ctx context.Context, in *ConfirmPersonRequest, opts ...grpc.CallOption) (*ConfirmPersonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmPersonResponse)
+	err := c.cc.Invoke(ctx, Bridge_ConfirmPerson_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) RenewCredential(ctx context.Context, in *RenewCredentialRequest, opts ...grpc.CallOption) (*RenewCredentialResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewCredentialResponse)
+	err := c.cc.Invoke(ctx, Bridge_RenewCredential_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) WithdrawCredential(ctx context.Context, in *WithdrawCredentialRequest, opts ...grpc.CallOption) (*WithdrawCredentialResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawCredentialResponse)
+	err := c.cc.Invoke(ctx, Bridge_WithdrawCredential_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) WithdrawRole(ctx context.Context, in *WithdrawRoleRequest, opts ...grpc.CallOption) (*WithdrawRoleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawRoleResponse)
+	err := c.cc.Invoke(ctx, Bridge_WithdrawRole_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BridgeServer is the server API for Bridge service.
 // All implementations must embed UnimplementedBridgeServer
 // for forward compatibility.
@@ -270,8 +353,25 @@ type BridgeServer interface {
 	// through the bridge's and the members' certificates, valid now by RFC 5280
 	// §6 and RFC 9618. Of revocation it knows the bridge's CRL alone: what
 	// members issued is for the relying party to ask about. That there is no path
-	// is an answer, not an error.
+	// is an answer, not an error. Those without a credential are answered a few
+	// at a time: UNAVAILABLE asks them to wait.
 	BuildPath(context.Context, *BuildPathRequest) (*BuildPathResponse, error)
+	// ListPersons returns all persons of the bridge, ordered by id.
+	ListPersons(context.Context, *ListPersonsRequest) (*ListPersonsResponse, error)
+	// ProposePerson says what a person shall be, in place of what was proposed
+	// before. Nobody proposes themselves.
+	ProposePerson(context.Context, *ProposePersonRequest) (*ProposePersonResponse, error)
+	// ConfirmPerson makes a proposal true. PERMISSION_DENIED for whoever proposed
+	// it, and whom it is about; ABORTED when it is another than the one looked at.
+	ConfirmPerson(context.Context, *ConfirmPersonRequest) (*ConfirmPersonResponse, error)
+	// RenewCredential gives the caller another credential, before the one used
+	// expires.
+	RenewCredential(context.Context, *RenewCredentialRequest) (*RenewCredentialResponse, error)
+	// WithdrawCredential ends credentials of a person at once. ABORTED when fewer
+	// than two persons would be left who can appoint others.
+	WithdrawCredential(context.Context, *WithdrawCredentialRequest) (*WithdrawCredentialResponse, error)
+	// WithdrawRole takes a role from a person at once; errors as before.
+	WithdrawRole(context.Context, *WithdrawRoleRequest) (*WithdrawRoleResponse, error)
 	mustEmbedUnimplementedBridgeServer()
 }
 
@@ -320,6 +420,24 @@ func (UnimplementedBridgeServer) GetList(context.Context, *GetListRequest) (*Get
 }
 func (UnimplementedBridgeServer) BuildPath(context.Context, *BuildPathRequest) (*BuildPathResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BuildPath not implemented")
+}
+func (UnimplementedBridgeServer) ListPersons(context.Context, *ListPersonsRequest) (*ListPersonsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPersons not implemented")
+}
+func (UnimplementedBridgeServer) ProposePerson(context.Context, *ProposePersonRequest) (*ProposePersonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProposePerson not implemented")
+}
+func (UnimplementedBridgeServer) ConfirmPerson(context.Context, *ConfirmPersonRequest) (*ConfirmPersonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmPerson not implemented")
+}
+func (UnimplementedBridgeServer) RenewCredential(context.Context, *RenewCredentialRequest) (*RenewCredentialResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewCredential not implemented")
+}
+func (UnimplementedBridgeServer) WithdrawCredential(context.Context, *WithdrawCredentialRequest) (*WithdrawCredentialResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawCredential not implemented")
+}
+func (UnimplementedBridgeServer) WithdrawRole(context.Context, *WithdrawRoleRequest) (*WithdrawRoleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawRole not implemented")
 }
 func (UnimplementedBridgeServer) mustEmbedUnimplementedBridgeServer() {}
 func (UnimplementedBridgeServer) testEmbeddedByValue()                {}
@@ -576,6 +694,114 @@ func _Bridge_BuildPath_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_ListPersons_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPersonsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).ListPersons(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_ListPersons_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).ListPersons(ctx, req.(*ListPersonsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_ProposePerson_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProposePersonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).ProposePerson(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_ProposePerson_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).ProposePerson(ctx, req.(*ProposePersonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_ConfirmPerson_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmPersonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).ConfirmPerson(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_ConfirmPerson_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).ConfirmPerson(ctx, req.(*ConfirmPersonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_RenewCredential_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewCredentialRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).RenewCredential(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_RenewCredential_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).RenewCredential(ctx, req.(*RenewCredentialRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_WithdrawCredential_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawCredentialRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).WithdrawCredential(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_WithdrawCredential_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).WithdrawCredential(ctx, req.(*WithdrawCredentialRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_WithdrawRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).WithdrawRole(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_WithdrawRole_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).WithdrawRole(ctx, req.(*WithdrawRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Bridge_ServiceDesc is the grpc.ServiceDesc for Bridge service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -634,6 +860,30 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BuildPath",
 			Handler:    _Bridge_BuildPath_Handler,
+		},
+		{
+			MethodName: "ListPersons",
+			Handler:    _Bridge_ListPersons_Handler,
+		},
+		{
+			MethodName: "ProposePerson",
+			Handler:    _Bridge_ProposePerson_Handler,
+		},
+		{
+			MethodName: "ConfirmPerson",
+			Handler:    _Bridge_ConfirmPerson_Handler,
+		},
+		{
+			MethodName: "RenewCredential",
+			Handler:    _Bridge_RenewCredential_Handler,
+		},
+		{
+			MethodName: "WithdrawCredential",
+			Handler:    _Bridge_WithdrawCredential_Handler,
+		},
+		{
+			MethodName: "WithdrawRole",
+			Handler:    _Bridge_WithdrawRole_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -28,6 +28,8 @@ import (
 
 	"bridge.example/internal/edge/adminapi"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/people"
+	"bridge.example/membership"
 )
 
 func TestMain(m *testing.M) {
@@ -37,7 +39,10 @@ func TestMain(m *testing.M) {
 // TestScripts runs each archive of testdata against a daemon's admin interface
 // of its own. A script finds:
 //
-//	officers/anna, officers/bert   credentials
+//	officers/anna, officers/bert   credentials of officers who are approvers
+//	officers/otto                  of an operator
+//	officers/alfred                of an applicant for alpha
+//	officers/carl                  of nobody who is known
 //	officers/mallory               a certificate of another CA
 //	officers/late                  an expired certificate
 //	root.pem, issuing.der, two.pem certificates for applications
@@ -137,17 +142,39 @@ func startAdmin(t *testing.T, dir string, atEnd func(func()), published ...feder
 	}
 	f.published = published
 	atEnd(func() { f.store.Close() })
-	s := adminapi.New(f, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Log: slog.New(slog.DiscardHandler)})
+	persons := people.NewRegister(f.store.People(), people.NewAuthority(admin.cert, admin.key), people.Options{Log: slog.New(slog.DiscardHandler)})
+	s := adminapi.New(f, persons, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Log: slog.New(slog.DiscardHandler)})
 	l := listen(t, atEnd)
 	done := make(chan error)
 	go func() { done <- s.Serve(l) }()
 	atEnd(func() { s.Stop(); <-done })
-	for person, ca := range map[string]authority{"anna": admin, "bert": admin, "mallory": other, "late": admin} {
-		validity := time.Hour
-		if person == "late" {
-			validity = -time.Minute
+	few := []membership.Role{membership.Officer, membership.Approver}
+	for _, p := range []struct {
+		id       people.ID
+		ca       authority
+		validity time.Duration
+		roles    []membership.Role // none: no record
+	}{
+		{"anna", admin, time.Hour, few}, {"bert", admin, time.Hour, few}, {"otto", admin, time.Hour, []membership.Role{membership.Operator}},
+		{"alfred", admin, time.Hour, []membership.Role{membership.Applicant}},
+		{"mallory", other, time.Hour, nil}, {"carl", admin, time.Hour, nil}, {"late", admin, -time.Minute, few},
+	} {
+		cert := p.ca.issue(t, string(p.id), p.validity)
+		writeOfficer(t, filepath.Join(dir, "officers", string(p.id)), cert, admin, l.Addr().String())
+		if p.roles == nil {
+			continue
 		}
-		writeOfficer(t, filepath.Join(dir, "officers", person), ca.issue(t, person, validity), admin, l.Addr().String())
+		parsed, err := x509.ParseCertificate(cert.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := people.Person{ID: p.id, Roles: p.roles, Credentials: []people.Credential{people.NewCredential(parsed, parsed.NotBefore)}}
+		if p.id == "alfred" {
+			record.Member = "alpha"
+		}
+		if _, err := f.store.People().Save(t.Context(), record); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return l.Addr().String()
 }

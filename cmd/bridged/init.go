@@ -4,40 +4,63 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"bridge.example/internal/ceremony"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/keys"
+	"bridge.example/membership"
 )
 
 func initCommand() *cobra.Command {
 	var o ceremony.Options
 	var kind string
+	var persons []string
 	c := &cobra.Command{
 		Use:   "init DIR --name NAME --level OID --url URL --responder-url URL",
-		Short: "Found a bridge: keys, store, configuration, first officers",
+		Short: "Found a bridge: keys, store, configuration, first persons",
 		Long: `Found a bridge in DIR, which must not exist or be empty: the bridge CA, the
 signers of the list and of OCSP responses, the admin CA, the credentials of the
-first officers, the store, and a configuration to edit.
+first persons, the store, and a configuration to edit.
+
+The first persons appoint all others: at least two are officers or operators, of
+whom one proposes and another confirms, and at least two are approvers. --person
+names one with roles of applicant, member, officer, assessor, approver, signer,
+auditor, operator; --officer is short for officer and approver, for a bridge that
+few persons run. Have three who appoint: of two, none can be replaced.
 
 The keys are stored encrypted. Their passphrase is the one line of
 --passphrase-file, which the daemon will read too, or the systemd credential
-bridged-passphrase, or is asked at the terminal. Officers' credentials are not
+bridged-passphrase, or is asked at the terminal. Persons' credentials are not
 encrypted. Keys that exist already, on a PKCS #11 token for instance, are named
 by --bridge-ca-key and its like.
 
 The URLs are written into certificates; choose names that last.`,
 		Example: `  bridged init /var/lib/bridged --name "Example Bridge" \
-    --level 1.3.6.1.4.1.32473.1.1 --officer ada --officer grace \
+    --level 1.3.6.1.4.1.32473.1.1 \
+    --person ada=officer --person grace=officer,assessor --person olga=operator \
+    --person bea=approver --person ed=approver --person sig=signer --person kit=auditor \
     --passphrase-file /etc/bridged/passphrase \
     --url http://bridge.example --responder-url http://ocsp.bridge.example`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Key = keys.Kind(kind)
+			for _, text := range persons {
+				p, err := parsePerson(text)
+				if err != nil {
+					return err
+				}
+				o.Persons = append(o.Persons, p)
+			}
+			if len(persons) > 0 && !cmd.Flags().Changed("officer") {
+				o.Officers = nil
+			}
 			if o.PlainKeys && o.Keys.PassphraseFile != "" {
 				return fault.New(fault.Invalid, "--plain-keys and --passphrase-file exclude each other")
 			}
@@ -53,7 +76,8 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringVar(&o.Country, "country", "", "two-letter country in the bridge CA's name")
 	f.StringVar(&o.Level, "level", "", "object identifier of the first assurance level (required)")
 	f.StringVar(&o.LevelName, "level-name", "medium", "its name, for people")
-	f.StringArrayVar(&o.Officers, "officer", []string{"officer1", "officer2"}, "a person who may decide; repeat it, two are needed")
+	f.StringArrayVar(&o.Officers, "officer", []string{"officer1", "officer2"}, "a `person` who is officer and approver; repeat it, two are needed")
+	f.StringArrayVar(&persons, "person", nil, "a `PERSON=ROLE[,ROLE...]`, and for applicant or member PERSON=ROLE:MEMBER; repeat it")
 	f.StringVar(&o.URL, "url", "", "how the world reaches the repository (required)")
 	f.StringVar(&o.ResponderURL, "responder-url", "", "how the world reaches the OCSP responder (required)")
 	f.StringVar(&o.Admin, "admin", "127.0.0.1:7443", "address of the officers' interface")
@@ -69,6 +93,27 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringVar(&o.Keys.OCSPSigner, "ocsp-signer-key", "", "the same for the OCSP signer")
 	f.BoolVar(&o.PlainKeys, "plain-keys", false, "store the keys unencrypted")
 	return c
+}
+
+// parsePerson reads PERSON=ROLE[,ROLE...][:MEMBER].
+func parsePerson(s string) (p people.Person, err error) {
+	id, rest, ok := strings.Cut(s, "=")
+	roles, member, _ := strings.Cut(rest, ":")
+	if !ok || roles == "" {
+		return p, fault.New(fault.Invalid, "--person %q: want PERSON=ROLE[,ROLE...][:MEMBER], such as ada=officer", s)
+	}
+	if p.ID, err = people.ParseID(id); err != nil {
+		return p, err
+	}
+	for _, name := range strings.Split(roles, ",") {
+		r, err := membership.ParseRole(name)
+		if err != nil {
+			return p, fault.New(fault.Invalid, "--person %q: %w", s, err)
+		}
+		p.Roles = append(p.Roles, r)
+	}
+	p.Member = membership.ID(member)
+	return p, nil
 }
 
 // absolute makes paths absolute: the configuration that will hold them lies
@@ -109,8 +154,8 @@ func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) err
 		fmt.Fprintf(w, "Key            %s\n", path)
 	}
 	fmt.Fprintf(w, "               %s\n", protection(o))
-	for _, person := range o.Officers {
-		fmt.Fprintf(w, "Officer        %s: hand over %s and delete it here\n", person, r.Officers[person])
+	for _, id := range slices.Sorted(maps.Keys(r.Persons)) {
+		fmt.Fprintf(w, "Person         %s: hand over %s and delete it here\n", id, r.Persons[id])
 	}
 	fmt.Fprintf(w, "Configuration  %s\n", r.Config)
 	_, err = fmt.Fprintf(w, "\nServe it with: bridged run --config %s\n", r.Config)

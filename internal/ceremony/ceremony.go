@@ -1,6 +1,6 @@
 // Package ceremony founds a bridge: it makes the state directory with the
-// bridge CA, the signers it certifies, the admin CA, the first officers'
-// credentials, the store, and a configuration that fits.
+// bridge CA, the signers it certifies, the admin CA, the first persons with
+// their credentials, the store, and a configuration that fits.
 package ceremony
 
 import (
@@ -22,6 +22,7 @@ import (
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
@@ -35,7 +36,11 @@ type Options struct {
 	Country   string // in the bridge CA's name; may be empty
 	Level     string // OID of the first assurance level
 	LevelName string // for people
-	// Officers are the first persons who may decide; two are needed to admit.
+	// Persons are the first ones: at least two officers or operators, who appoint
+	// others, and two approvers, who admit members.
+	Persons []people.Person
+	// Officers are further ones, by id, for a bridge that few persons run: each is
+	// officer and approver.
 	Officers []string
 
 	URL          string // of the repository, as the world reaches it
@@ -50,7 +55,7 @@ type Options struct {
 	// every mail client can verify.
 	Key keys.Kind
 	// Passphrase is asked once, when everything else was found in order, for
-	// what the key files are sealed under. Officers' credentials are not: they
+	// what the key files are sealed under. Persons' credentials are not: they
 	// leave for other machines. Required, unless PlainKeys.
 	Passphrase func() ([]byte, error)
 	// Keys goes into the configuration: where the daemon finds the passphrase,
@@ -65,8 +70,8 @@ type Options struct {
 type Report struct {
 	Config   string
 	BridgeCA *x509.Certificate
-	Keys     []string          // files of the keys made; officers' are in Officers
-	Officers map[string]string // person → credential directory
+	Keys     []string             // files of the keys made; persons' are in Persons
+	Persons  map[people.ID]string // credential directories
 }
 
 const bridgeYears = 10
@@ -99,7 +104,7 @@ func Found(ctx context.Context, dir string, o Options) (*Report, error) {
 	if err := makeFolders(d); err != nil {
 		return nil, err
 	}
-	r := &Report{Config: d.Config(), Officers: map[string]string{}}
+	r := &Report{Config: d.Config(), Persons: map[people.ID]string{}}
 	ring := keyring{d, passphrase, existing, r}
 	now := o.Now().UTC().Truncate(time.Second)
 	if r.BridgeCA, err = foundBridge(ctx, d, o, ring, now); err != nil {
@@ -112,11 +117,8 @@ func Found(ctx context.Context, dir string, o Options) (*Report, error) {
 	if err := admin.server(d, ring, now); err != nil {
 		return nil, err
 	}
-	for _, person := range o.Officers {
-		r.Officers[person] = d.Officer(person)
-		if err := admin.officer(d.Officer(person), person, o.Admin, now); err != nil {
-			return nil, err
-		}
+	if err := admin.persons(ctx, d, o, r); err != nil {
+		return nil, err
 	}
 	return r, writeConfig(d, o)
 }
@@ -147,18 +149,12 @@ func (o *Options) complete() error {
 	if _, err := x509.ParseOID(o.Level); err != nil {
 		return fault.New(fault.Invalid, "level: %q is not an object identifier", o.Level)
 	}
-	seen := map[string]bool{}
-	for _, person := range o.Officers {
-		if _, err := membership.ParseID(person); err != nil {
-			return fault.New(fault.Invalid, "officer %q: want 2 to 32 lower-case letters, digits or hyphens, starting with a letter", person)
-		}
-		if seen[person] {
-			return fault.New(fault.Invalid, "officer %q is named twice", person)
-		}
-		seen[person] = true
+	for _, officer := range o.Officers {
+		o.Persons = append(o.Persons, people.Person{ID: people.ID(officer), Roles: []membership.Role{membership.Officer, membership.Approver}})
 	}
-	if len(seen) < membership.Quorum {
-		return fault.New(fault.Invalid, "want at least %d officers: nobody admits a member alone", membership.Quorum)
+	o.Officers = nil
+	if err := people.CheckFirst(o.Persons); err != nil {
+		return err
 	}
 	// What will be written must load: better to refuse now than after keys
 	// were made.

@@ -48,7 +48,7 @@ func TestFound(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for person, dir := range r.Officers {
+	for person, dir := range r.Persons {
 		pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem"))
 		if err != nil {
 			t.Fatal(err)
@@ -59,7 +59,7 @@ func TestFound(t *testing.T) {
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(ca)
-		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil || pair.Leaf.Subject.CommonName != person {
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil || pair.Leaf.Subject.CommonName != string(person) {
 			t.Errorf("credential of %s: %v, %v", person, pair.Leaf.Subject, err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestSealedKeys(t *testing.T) {
 	if _, err := keys.Open(d.Key(statedir.BridgeCA), []byte(passphrase)); err != nil {
 		t.Error(err)
 	}
-	for _, dir := range r.Officers {
+	for _, dir := range r.Persons {
 		if _, err := keys.Open(filepath.Join(dir, "key.pem"), nil); err != nil {
 			t.Errorf("an officer's credential: %v", err)
 		}
@@ -140,7 +140,7 @@ func TestFoundRefuses(t *testing.T) {
 		{"a key that is nowhere", func(o *ceremony.Options) { o.Keys.BridgeCA = "pkcs11:token=a" }, "want object"},
 		{"one officer", func(o *ceremony.Options) { o.Officers = o.Officers[:1] }, "at least 2 officers"},
 		{"one officer twice", func(o *ceremony.Options) { o.Officers = []string{"ada", "ada"} }, "named twice"},
-		{"an officer's name with a path in it", func(o *ceremony.Options) { o.Officers[0] = "../ada" }, "officer"},
+		{"an officer's name with a path in it", func(o *ceremony.Options) { o.Officers[0] = "../ada" }, "person"},
 		{"no repository URL", func(o *ceremony.Options) { o.URL = "" }, "repository.url"},
 		{"an address range that is none", func(o *ceremony.Options) { o.Allow = []string{"here"} }, "outgoing.allow"},
 		{"an unknown kind of key", func(o *ceremony.Options) { o.Key = "rsa-512" }, "rsa-512"},

@@ -1,16 +1,21 @@
 package ceremony
 
 import (
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
 	"time"
 
+	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
 )
@@ -22,7 +27,7 @@ const serverName = "bridged"
 const adminYears = 10
 
 // adminCA issues the certificates of the admin interface: its server's and
-// officers'. It has nothing to do with the bridge CA.
+// persons'. It has nothing to do with the bridge CA.
 type adminCA struct {
 	cert *x509.Certificate
 	key  crypto.Signer
@@ -61,23 +66,41 @@ func (a adminCA) server(d statedir.Dir, ring keyring, now time.Time) error {
 	return d.WriteCertificate(statedir.AdminServer, cert)
 }
 
-// officer makes one person's credential directory, ready for
-// "bridgectl --credentials".
-func (a adminCA) officer(dir, person, server string, now time.Time) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	key, err := keys.Create(filepath.Join(dir, "key.pem"), keys.P256, nil)
+// persons records the first ones, and makes the credential directory of each,
+// ready for "bridgectl --credentials".
+func (a adminCA) persons(ctx context.Context, d statedir.Dir, o Options, r *Report) (err error) {
+	store, err := boltstore.Open(d.Store())
 	if err != nil {
 		return err
 	}
-	t := profile(person, now, now.AddDate(1, 0, 0))
-	t.KeyUsage = x509.KeyUsageDigitalSignature
-	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	cert, err := sign(t, a.cert, key.Public(), a.key)
+	defer func() { err = errors.Join(err, store.Close()) }()
+	register := people.NewRegister(store.People(), people.NewAuthority(a.cert, a.key), people.Options{Now: o.Now, Log: slog.New(slog.DiscardHandler)})
+	certs, err := register.Found(ctx, o.Persons, func(id people.ID) (crypto.PublicKey, error) {
+		dir := d.Officer(string(id))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+		key, err := keys.Create(filepath.Join(dir, "key.pem"), keys.P256, nil)
+		if err != nil {
+			return nil, err
+		}
+		return key.Public(), nil
+	})
 	if err != nil {
 		return err
 	}
+	for i, cert := range certs {
+		dir := d.Officer(string(o.Persons[i].ID))
+		r.Persons[o.Persons[i].ID] = dir
+		if err := a.credential(dir, cert, o.Admin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// credential writes what lies beside a person's key.
+func (a adminCA) credential(dir string, cert *x509.Certificate, server string) error {
 	if err := statedir.WritePEM(filepath.Join(dir, "certificate.pem"), cert); err != nil {
 		return err
 	}
@@ -88,7 +111,7 @@ func (a adminCA) officer(dir, person, server string, now time.Time) error {
 }
 
 // profile is what all these certificates have in common. The minutes before
-// now are for officers whose clocks are behind.
+// now are for persons whose clocks are behind.
 func profile(name string, now, notAfter time.Time) *x509.Certificate {
 	return &x509.Certificate{Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-5 * time.Minute), NotAfter: notAfter}
 }

@@ -28,6 +28,7 @@ import (
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/outbound"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/ldap"
@@ -137,7 +138,8 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Every:    c.Reconcile,
 		Log:      d.log,
 	})
-	d.admin = adminapi.New(d.federation, m.adminServer, m.adminCA, adminapi.Options{Version: version, Log: d.log})
+	persons := people.NewRegister(d.store.People(), people.NewAuthority(m.adminCA.cert, m.adminCA.key), people.Options{Log: d.log})
+	d.admin = adminapi.New(d.federation, persons, m.adminServer, m.adminCA.cert, adminapi.Options{Version: version, Log: d.log})
 	return nil
 }
 

@@ -25,8 +25,8 @@ type pair struct {
 // material is what a bridge signs and speaks TLS with.
 type material struct {
 	bridgeCA, listSigner, ocspSigner pair
+	adminCA                          pair
 	adminServer                      tls.Certificate
-	adminCA                          *x509.Certificate
 	startTLS                         *tls.Config // nil when not offered
 	levels                           []x509.OID
 }
@@ -58,9 +58,7 @@ func load(c *config.Config) (*material, error) {
 	}
 	m.bridgeCA, m.listSigner, m.ocspSigner = read(statedir.BridgeCA, c.Keys.BridgeCA), read(statedir.ListSigner, c.Keys.ListSigner), read(statedir.OCSPSigner, c.Keys.OCSPSigner)
 	server := read(statedir.AdminServer, "")
-	if m.adminCA, err = d.ReadCertificate(statedir.AdminCA); err != nil {
-		errs = append(errs, err)
-	}
+	m.adminCA = read(statedir.AdminCA, "") // persons come and go while the service runs
 	if c.Directory.Certificate != "" {
 		t, err := tls.LoadX509KeyPair(c.Directory.Certificate, c.Directory.Key)
 		if err != nil {

@@ -1,6 +1,6 @@
 // Command protogen generates the Go code of every .proto file in a folder,
 // beside it, without protoc: it compiles the files itself and hands them to the
-// plugins pinned in go.mod.
+// plugins pinned in go.mod. An RPC without a rule of who may call it is refused.
 //
 // With -check it writes nothing and fails when a generated file is not current.
 package main
@@ -88,6 +88,9 @@ func generate(ctx context.Context, dir string) ([]*pluginpb.CodeGeneratorRespons
 	req := &pluginpb.CodeGeneratorRequest{FileToGenerate: sources}
 	seen := map[string]bool{}
 	for _, f := range compiled {
+		if err := wantRules(f); err != nil {
+			return nil, err
+		}
 		req.ProtoFile = appendFile(req.ProtoFile, f, seen)
 	}
 	var out []*pluginpb.CodeGeneratorResponse_File
@@ -100,6 +103,30 @@ func generate(ctx context.Context, dir string) ([]*pluginpb.CodeGeneratorRespons
 		out = append(out, files...)
 	}
 	return out, nil
+}
+
+// wantRules wants every RPC of f to have the option bridge.v1.rule, and not an
+// empty one.
+func wantRules(f protoreflect.FileDescriptor) error {
+	for i := range f.Services().Len() {
+		methods := f.Services().Get(i).Methods()
+		for j := range methods.Len() {
+			if m := methods.Get(j); !hasRule(m) {
+				return fmt.Errorf("%s: %s has no rule: say who may call it by option (rule)", f.Path(), m.FullName())
+			}
+		}
+	}
+	return nil
+}
+
+func hasRule(m protoreflect.MethodDescriptor) (found bool) {
+	m.Options().ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.FullName() == "bridge.v1.rule" {
+			v.Message().Range(func(protoreflect.FieldDescriptor, protoreflect.Value) bool { found = true; return false })
+		}
+		return !found
+	})
+	return found
 }
 
 // appendFile appends f to list, after the files it imports: plugins read them

@@ -1,5 +1,5 @@
 // Package adminapi serves the administrative interface: gRPC over mutual TLS,
-// for officers. It knows who calls, whether that person may, and how to say
+// for the persons of the bridge. It knows who calls, whether that person may, and how to say
 // what the federation answers in the words of bridge.v1.
 package adminapi
 
@@ -18,6 +18,7 @@ import (
 	"bridge.example/api/proto"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/people"
 	"bridge.example/membership"
 )
 
@@ -44,15 +45,16 @@ type Options struct {
 	Log     *slog.Logger // slog.Default when nil
 }
 
-// New returns a gRPC server that serves f to the holders of certificates which
-// officers, the admin CA, issued for client authentication, and to nobody
-// else. It presents server. The caller gives it a listener, and stops it.
-func New(f Federation, server tls.Certificate, officers *x509.Certificate, o Options) *grpc.Server {
+// New returns a gRPC server that serves f to the persons in p, whose
+// certificates the admin CA issued, and to others what anyone may ask. It
+// presents server. The caller gives it a listener, and stops it.
+func New(f Federation, p *people.Register, server tls.Certificate, admin *x509.Certificate, o Options) *grpc.Server {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := grpc.NewServer(serverOptions(tlsConfig(server, officers), gate{log: o.Log})...)
-	proto.RegisterBridgeServer(s, &service{federation: f, version: o.Version})
+	g := gate{people: p, rules: rules(), guests: newGuests(), log: o.Log}
+	s := grpc.NewServer(serverOptions(tlsConfig(server, admin), g)...)
+	proto.RegisterBridgeServer(s, &service{federation: f, people: p, rules: g.rules, version: o.Version})
 	return s
 }
 
@@ -60,12 +62,9 @@ func New(f Federation, server tls.Certificate, officers *x509.Certificate, o Opt
 type service struct {
 	proto.UnsafeBridgeServer // a new RPC without a method here does not compile
 	federation               Federation
+	people                   *people.Register
+	rules                    map[string]*proto.Rule
 	version                  string
-}
-
-func (s *service) WhoAmI(ctx context.Context, _ *proto.WhoAmIRequest) (*proto.WhoAmIResponse, error) {
-	c := callerOf(ctx)
-	return &proto.WhoAmIResponse{Actor: fromActor(c.actor), NotAfter: fromTime(c.notAfter)}, nil
 }
 
 func (s *service) GetStatus(ctx context.Context, _ *proto.GetStatusRequest) (*proto.GetStatusResponse, error) {

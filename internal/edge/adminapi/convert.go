@@ -44,7 +44,7 @@ func fromVerb(v membership.Verb) proto.Verb {
 }
 
 func fromActor(a membership.Actor) *proto.Actor {
-	return &proto.Actor{Person: a.Person, Credential: a.Credential}
+	return &proto.Actor{Person: a.Person, Credential: a.Credential, Roles: convert.Each(a.Roles, convert.FromRole), Member: string(a.Member)}
 }
 
 func fromDecision(d membership.Decision) *proto.Decision {

@@ -2,8 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,41 +17,17 @@ import (
 
 	"bridge.example/api/proto"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/people"
 	"bridge.example/membership"
 )
 
-// role is what a caller must be for an RPC.
-type role uint8
-
-const (
-	nobody  role = iota // so that an RPC without a row below is refused
-	officer             // a person with a certificate of the admin CA
-)
-
-// allowed says who may call what.
-var allowed = map[string]role{
-	proto.Bridge_WhoAmI_FullMethodName:        officer,
-	proto.Bridge_GetStatus_FullMethodName:     officer,
-	proto.Bridge_ApplyMember_FullMethodName:   officer,
-	proto.Bridge_GetMember_FullMethodName:     officer,
-	proto.Bridge_ListMembers_FullMethodName:   officer,
-	proto.Bridge_ApproveMember_FullMethodName: officer,
-	proto.Bridge_SuspendMember_FullMethodName: officer,
-	proto.Bridge_PreviewMember_FullMethodName: officer,
-	proto.Bridge_GetList_FullMethodName:       officer,
-	proto.Bridge_BuildPath_FullMethodName:     officer,
-
-	proto.Bridge_RequestCrossCertificate_FullMethodName:  officer,
-	proto.Bridge_AcceptCrossCertificate_FullMethodName:   officer,
-	proto.Bridge_WithdrawCrossCertificate_FullMethodName: officer,
-}
-
-// caller is who calls, proven by a certificate.
+// caller is who calls, proven by a certificate; the zero caller has none.
 type caller struct {
 	actor    membership.Actor
-	role     role
 	notAfter time.Time // of the certificate
 }
+
+func (c caller) anonymous() bool { return c.actor.Person == "" }
 
 type callerKey struct{}
 
@@ -68,13 +42,18 @@ func callerOf(ctx context.Context) caller {
 const callTime = 90 * time.Second
 
 // gate is the one way in: every call passes it.
-type gate struct{ log *slog.Logger }
+type gate struct {
+	people *people.Register
+	rules  map[string]*proto.Rule
+	guests *guests
+	log    *slog.Logger
+}
 
 func (g gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	c, err := identify(ctx, start)
+	c, err := g.identify(ctx)
 	defer func() {
 		if r := recover(); r != nil {
 			resp, err = nil, fmt.Errorf("panic: %v\n%s", r, debug.Stack())
@@ -90,10 +69,47 @@ func (g gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 	if err != nil {
 		return nil, err
 	}
-	if allowed[info.FullMethod] == nobody || c.role != allowed[info.FullMethod] {
-		return nil, fault.New(fault.Denied, "%s may not call %s", c.actor.Person, info.FullMethod)
+	leave, err := g.admit(ctx, c, info.FullMethod, req)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	return handler(context.WithValue(ctx, callerKey{}, c), req)
+}
+
+// admit holds one call against the rule of its method. Without one nobody is
+// let in.
+func (g gate) admit(ctx context.Context, c caller, method string, req any) (leave func(), err error) {
+	rule := g.rules[method]
+	switch {
+	case c.anonymous() && !rule.GetAnyone():
+		return nil, fault.New(fault.Denied, "no client certificate")
+	case !allows(rule, c.actor, req):
+		return nil, fault.New(fault.Denied, "%s, who is %s, may not call %s", c.actor.Person, titles(c.actor), method)
+	case c.anonymous():
+		p, ok := peer.FromContext(ctx)
+		if !ok {
+			return nil, errors.New("a call without a connection")
+		}
+		return g.guests.enter(p.Addr, time.Now())
+	}
+	return func() {}, nil
+}
+
+// titles says what a person is, in words.
+func titles(a membership.Actor) string {
+	if len(a.Roles) == 0 {
+		return "without a role"
+	}
+	var names []string
+	for _, r := range a.Roles {
+		names = append(names, string(r))
+	}
+	text := strings.Join(names, ", ")
+	if a.Member != "" {
+		text += " for " + string(a.Member)
+	}
+	return text
 }
 
 // stream refuses: no RPC of the interface is a stream.
@@ -125,29 +141,30 @@ func (g gate) line(ctx context.Context, method string, c caller, code codes.Code
 	g.log.LogAttrs(ctx, level, "admin call", attrs...)
 }
 
-// identify returns who calls at the instant now. Errors are Denied: what the
-// handshake let in may still have no name, or have expired since.
-func identify(ctx context.Context, now time.Time) (caller, error) {
+// identify returns who calls; the zero caller shows no certificate. One that is
+// shown and not in force is Denied, whatever is asked: it is looked up at each
+// call, so that what is withdrawn ends on open connections too.
+func (g gate) identify(ctx context.Context) (caller, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return caller{}, errors.New("a call without a connection")
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 {
-		return caller{}, fault.New(fault.Denied, "no client certificate")
+	switch {
+	case !ok:
+		return caller{}, fault.New(fault.Denied, "no TLS")
+	case len(info.State.PeerCertificates) == 0:
+		return caller{}, nil
+	case len(info.State.VerifiedChains) == 0:
+		return caller{}, fault.New(fault.Denied, "the client certificate was not verified")
 	}
-	cert := info.State.VerifiedChains[0][0]
-	if now.After(cert.NotAfter) {
-		return caller{}, fault.New(fault.Denied, "the client certificate expired at %s", cert.NotAfter.UTC().Format(time.RFC3339))
-	}
-	person, err := membership.ParseID(cert.Subject.CommonName)
+	person, k, err := g.people.Identify(ctx, info.State.VerifiedChains[0][0])
 	if err != nil {
-		return caller{}, fault.New(fault.Denied, "the client certificate's common name %q names no person", cert.Subject.CommonName)
+		return caller{}, err
 	}
-	sum := sha256.Sum256(cert.Raw)
 	return caller{
-		actor: membership.Actor{Person: string(person), Credential: hex.EncodeToString(sum[:])},
-		role:  officer, notAfter: cert.NotAfter,
+		actor:    membership.Actor{Person: string(person.ID), Credential: k.SHA256, Roles: person.Roles, Member: person.Member},
+		notAfter: k.NotAfter,
 	}, nil
 }
 

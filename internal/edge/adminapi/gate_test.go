@@ -1,60 +1,359 @@
-package adminapi
+package adminapi_test
 
 import (
-	"context"
+	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"log/slog"
-	"net"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 
-	"bridge.example/api/proto"
+	"bridge.example/api/convert"
+	bridgev1 "bridge.example/api/proto"
+	"bridge.example/internal/people"
+	"bridge.example/membership"
 )
 
-// connected is the context of a call from the holder of a certificate that was
-// verified when the connection began.
-func connected(notAfter time.Time) context.Context {
-	chain := []*x509.Certificate{{Subject: pkix.Name{CommonName: "anna"}, NotAfter: notAfter}}
-	return overTLS([][]*x509.Certificate{chain})
+var update = flag.Bool("update", false, "write the golden table anew")
+
+const matrixFile = "testdata/who-may-what.txt"
+
+// visitor is a kind of caller, and the connection of one.
+type visitor struct {
+	name string
+	conn *grpc.ClientConn
+	role membership.Role // "" for those who are no person in force
 }
 
-func overTLS(chains [][]*x509.Certificate) context.Context {
-	return peer.NewContext(context.Background(), &peer.Peer{
-		Addr:     &net.TCPAddr{},
-		AuthInfo: credentials.TLSInfo{State: tls.ConnectionState{VerifiedChains: chains}},
-	})
-}
-
-func TestGate(t *testing.T) {
-	later, earlier := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
-	known := proto.Bridge_WhoAmI_FullMethodName
-	for _, tt := range []struct {
-		name   string
-		ctx    context.Context
-		method string
-		want   codes.Code
-	}{
-		{"an officer", connected(later), known, codes.OK},
-		{"an RPC without a rule", connected(later), "/bridge.v1.Bridge/Novelty", codes.PermissionDenied},
-		{"a certificate that expired since", connected(earlier), known, codes.PermissionDenied},
-		{"no verified chain", overTLS(nil), known, codes.PermissionDenied},
-		{"no connection", context.Background(), known, codes.Internal},
-		{"no TLS", peer.NewContext(context.Background(), &peer.Peer{Addr: &net.TCPAddr{}}), known, codes.PermissionDenied},
+// visitors are one of each role, and one of each kind who may do nothing.
+func visitors(t *testing.T, i interfaceAt) (out []visitor) {
+	t.Helper()
+	enrolled := func(name string, roles ...membership.Role) tls.Certificate {
+		cert := i.ca.issue(t, name, x509.ExtKeyUsageClientAuth)
+		var member membership.ID
+		if slices.Contains(roles, membership.Applicant) || slices.Contains(roles, membership.MemberRole) {
+			member = "alpha"
+		}
+		i.enrol(t, people.ID(name), cert, member, roles...)
+		return cert
+	}
+	for _, r := range membership.Roles() {
+		out = append(out, visitor{string(r), i.dial(t, nil, enrolled(string(r)+"-1", r)), r})
+	}
+	withdrawn := enrolled("withdrawn", membership.Officer)
+	expired := enrolled("expired", membership.Officer)
+	for id, edit := range map[people.ID]func(*people.Credential){
+		"withdrawn": func(c *people.Credential) { c.Withdrawal = &people.Withdrawal{Reason: "lost"} },
+		"expired":   func(c *people.Credential) { c.NotAfter = time.Now().Add(-time.Minute) },
 	} {
-		entered := false
-		handler := func(context.Context, any) (any, error) { entered = true; return nil, nil }
-		g := gate{slog.New(slog.DiscardHandler)}
-		_, err := g.unary(tt.ctx, nil, &grpc.UnaryServerInfo{FullMethod: tt.method}, handler)
-		if status.Code(err) != tt.want || entered != (tt.want == codes.OK) {
-			t.Errorf("%s: got %v, entered %t; want %s", tt.name, err, entered, tt.want)
+		p, err := i.store.Load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(&p.Credentials[0])
+		if _, err := i.store.Save(t.Context(), p); err != nil {
+			t.Fatal(err)
 		}
 	}
+	return append(out,
+		visitor{name: "anonymous", conn: i.dial(t, nil)},
+		visitor{name: "withdrawn", conn: i.dial(t, nil, withdrawn)},
+		visitor{name: "expired", conn: i.dial(t, nil, expired)},
+		visitor{name: "no role", conn: i.dial(t, nil, enrolled("roleless"))},
+		visitor{name: "unknown", conn: i.dial(t, nil, i.ca.issue(t, "carl", x509.ExtKeyUsageClientAuth))},
+		visitor{name: "foreign CA", conn: i.dial(t, nil, newAuthority(t, "admin CA").issue(t, "officer-1", x509.ExtKeyUsageClientAuth))},
+	)
+}
+
+// expected is what the option in bridge.proto says about a visitor: "yes",
+// "own", "self" or "-".
+func expected(rule *bridgev1.Rule, v visitor) string {
+	switch {
+	case rule.Anyone && (v.role != "" || v.name == "anonymous" || v.name == "no role"):
+		return "yes"
+	case v.role == "":
+		return "-"
+	case rule.Person, slices.Contains(rule.Roles, convert.FromRole(v.role)):
+		return "yes"
+	case slices.Contains(rule.Own, convert.FromRole(v.role)):
+		return "own"
+	case rule.Self:
+		return "self"
+	}
+	return "-"
+}
+
+// ask makes a call about the member and person named, and reports whether the
+// gate let it in. Whatever else is wrong with the request does not matter.
+func ask(t *testing.T, v visitor, m protoreflect.MethodDescriptor, member, person string) bool {
+	t.Helper()
+	request := dynamicpb.NewMessage(m.Input())
+	set := func(to protoreflect.Message, name protoreflect.Name, value string) {
+		if f := to.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind {
+			to.Set(f, protoreflect.ValueOfString(value))
+		}
+	}
+	set(request, "id", member)
+	set(request, "person", person)
+	if f := m.Input().Fields().ByName("application"); f != nil {
+		set(request.Mutable(f).Message(), "id", member)
+	}
+	err := v.conn.Invoke(t.Context(), fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), request, dynamicpb.NewMessage(m.Output()))
+	switch s := status.Convert(err); {
+	case s.Code() == codes.Internal, s.Code() == codes.Unimplemented, s.Code() == codes.Unknown:
+		t.Errorf("%s calls %s: %v", v.name, m.Name(), err)
+	case s.Code() == codes.Unavailable && strings.Contains(s.Message(), "tls:"):
+		return false
+	case s.Code() == codes.PermissionDenied:
+		// Who was let in may still be refused, by the register of persons.
+		return strings.Contains(s.Message(), "nobody appoints themselves")
+	}
+	return true
+}
+
+// TestMatrix has every kind of caller make every call, and holds the answers
+// against the options in bridge.proto and a table for people to read.
+func TestMatrix(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	all := visitors(t, i)
+	var table bytes.Buffer
+	fmt.Fprintf(&table, "Who may call what, made by the tests from bridge.proto.\nown: about the member for whom they act; self: about themselves.\n\n%-26s", "")
+	for _, v := range all {
+		fmt.Fprintf(&table, "%-11s", v.name)
+	}
+	table.WriteString("\n")
+	methods := bridgev1.File_bridge_proto.Services().ByName("Bridge").Methods()
+	for j := range methods.Len() {
+		m := methods.Get(j)
+		rule, ok := proto.GetExtension(m.Options(), bridgev1.E_Rule).(*bridgev1.Rule)
+		if !ok || rule == nil {
+			t.Fatalf("%s has no rule", m.Name())
+		}
+		fmt.Fprintf(&table, "%-26s", m.Name())
+		for _, v := range all {
+			self := string(v.role) + "-1"
+			want, got := expected(rule, v), "-"
+			switch {
+			case ask(t, v, m, "beta", "somebody"):
+				got = "yes"
+			case ask(t, v, m, "alpha", "somebody"):
+				got = "own"
+			case ask(t, v, m, "beta", self):
+				got = "self"
+			}
+			if got != want {
+				t.Errorf("%s calls %s: got %q, want %q", v.name, m.Name(), got, want)
+			}
+			fmt.Fprintf(&table, "%-11s", want)
+		}
+		table.WriteString("\n")
+	}
+	lines := strings.Split(table.String(), "\n")
+	for k := range lines {
+		lines[k] = strings.TrimRight(lines[k], " ")
+	}
+	got := strings.Join(lines, "\n")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(matrixFile), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(matrixFile, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(matrixFile)
+	if err != nil || string(want) != got {
+		t.Errorf("%s is not what the rules say; look at the difference and run the test with -update: %v\n%s", matrixFile, err, got)
+	}
+}
+
+// TestWithdrawnOnOpenConnection ends a credential whose connection stays open.
+func TestWithdrawnOnOpenConnection(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	for _, other := range []string{"dora", "emil"} {
+		i.as(t, other)
+	}
+	anna, bert := i.as(t, "anna"), i.as(t, "bert")
+	if _, err := anna.GetStatus(t.Context(), &bridgev1.GetStatusRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bert.WithdrawCredential(t.Context(), &bridgev1.WithdrawCredentialRequest{Person: "anna", Reason: "stolen"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"reading": func() error { _, err := anna.GetStatus(t.Context(), &bridgev1.GetStatusRequest{}); return err }(),
+		"a path":  func() error { _, err := anna.BuildPath(t.Context(), &bridgev1.BuildPathRequest{}); return err }(),
+	} {
+		if status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%s after the withdrawal: got %v", name, err)
+		}
+	}
+	// A role goes as fast.
+	if _, err := bert.WithdrawRole(t.Context(), &bridgev1.WithdrawRoleRequest{Person: "emil", Role: bridgev1.Role_ROLE_APPROVER, Reason: "left"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGuests has somebody without a credential ask for paths until told to wait.
+func TestGuests(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	anna := i.as(t, "anna")
+	guest := bridgev1.NewBridgeClient(i.dial(t, nil))
+	answered := 0
+	for range 30 {
+		_, err := guest.BuildPath(t.Context(), &bridgev1.BuildPathRequest{})
+		if status.Code(err) == codes.InvalidArgument {
+			answered++
+		} else if status.Code(err) != codes.Unavailable {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if answered < 10 || answered > 20 {
+		t.Errorf("%d of 30 questions were answered, want about 10", answered)
+	}
+	if _, err := anna.BuildPath(t.Context(), &bridgev1.BuildPathRequest{}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a guest's questions count against anna: %v", err)
+	}
+}
+
+// TestLobby opens more connections without a certificate than there are seats,
+// and sends more than one may.
+func TestLobby(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	open := func() *tls.Conn {
+		c, err := tls.Dial("tcp", i.addr, i.clientTLS())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	// The server speaks first, when there is a seat.
+	seated := func(c *tls.Conn) bool { _, err := c.Read(make([]byte, 1)); return err == nil }
+	var first *tls.Conn
+	for range 64 {
+		c := open()
+		if !seated(c) {
+			t.Fatal("no seat for one of the first 64")
+		}
+		first = cmp.Or(first, c)
+	}
+	if seated(open()) {
+		t.Error("a seat for the 65th")
+	}
+	if _, err := i.as(t, "anna").WhoAmI(t.Context(), &bridgev1.WhoAmIRequest{}); err != nil {
+		t.Errorf("guests keep anna out: %v", err)
+	}
+	if _, err := first.Write([]byte(http2.ClientPreface)); err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(first, nil)
+	if err := framer.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for n := 0; err == nil && n < 4<<20; n += 17 {
+		err = framer.WritePing(true, [8]byte{})
+	}
+	if err == nil {
+		t.Error("a guest may send 4 MiB")
+	}
+}
+
+// TestPaths asks for RPCs by names that are not quite theirs, below the gRPC
+// client, which would refuse some itself.
+func TestPaths(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	officer := i.ca.issue(t, "anna", x509.ExtKeyUsageClientAuth)
+	i.enrol(t, "anna", officer, "", membership.Auditor)
+	for _, path := range []string{
+		"bridge.v1.Bridge/SuspendMember", "//bridge.v1.Bridge/SuspendMember", "/bridge.v1.Bridge//SuspendMember", "/bridge.v1.Bridge/SuspendMember/",
+		"/bridge.v1.bridge/SuspendMember", "/bridge.v1.Bridge/suspendmember", "/bridge.v1.Bridge/BuildPath/../SuspendMember", "/bridge.v1.Bridge/SuspendMember?x",
+		"/bridge.v1.Bridge/%53uspendMember", "/x/../bridge.v1.Bridge/SuspendMember", "*", "", "/", "/bridge.v1.Bridge/", "/bridge.v1.Bridge/Novelty",
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+		"/grpc.health.v1.Health/Check", "/grpc.channelz.v1.Channelz/GetServers",
+	} {
+		got := i.post(t, officer, path)
+		if got != "12" && got != "7" && got != "reset" { // UNIMPLEMENTED, PERMISSION_DENIED
+			t.Errorf("%q: grpc-status %q", path, got)
+		}
+	}
+	if got := i.post(t, officer, "/bridge.v1.Bridge/GetStatus"); got != "0" {
+		t.Errorf("the true path: grpc-status %q, want 0", got)
+	}
+}
+
+// post makes one call with an empty message and returns its grpc-status.
+func (i interfaceAt) post(t *testing.T, cert tls.Certificate, path string) string {
+	t.Helper()
+	c, err := tls.Dial("tcp", i.addr, i.clientTLS(cert))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, h := range [][2]string{{":method", "POST"}, {":scheme", "https"}, {":path", path}, {":authority", "bridged"}, {"content-type", "application/grpc"}, {"te", "trailers"}} {
+		if err := encoder.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(c, c)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for _, err := range []error{
+		framer.WriteSettings(),
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true}),
+		framer.WriteData(1, true, make([]byte, 5)),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		f, err := framer.ReadFrame()
+		if err != nil {
+			return "reset"
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			for _, h := range f.Fields {
+				if h.Name == "grpc-status" {
+					return h.Value
+				}
+			}
+			if f.StreamEnded() {
+				return "reset"
+			}
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			return "reset"
+		}
+	}
+}
+
+// clientTLS trusts the server, and shows certs.
+func (i interfaceAt) clientTLS(certs ...tls.Certificate) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(i.ca.cert)
+	return &tls.Config{RootCAs: pool, ServerName: "bridged", Certificates: certs, NextProtos: []string{"h2"}}
 }

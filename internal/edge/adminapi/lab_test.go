@@ -23,7 +23,9 @@ import (
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/adminapi"
 	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/people"
 	"bridge.example/membership"
 )
 
@@ -169,14 +171,21 @@ func (f *fake) Artifacts() *federation.Artifacts { return f.artifacts }
 
 // interfaceAt is a running server.
 type interfaceAt struct {
-	ca   authority
-	addr string
+	ca    authority
+	addr  string
+	store people.Store
 }
 
 func start(t *testing.T, f adminapi.Federation, log *slog.Logger) interfaceAt {
 	t.Helper()
 	ca := newAuthority(t, "admin CA")
-	s := adminapi.New(f, ca.issue(t, "bridged", x509.ExtKeyUsageServerAuth), ca.cert, adminapi.Options{Version: "v1", Log: log})
+	store, err := boltstore.Create(filepath.Join(t.TempDir(), "people.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	persons := people.NewRegister(store.People(), people.NewAuthority(ca.cert, ca.key), people.Options{Log: quiet})
+	s := adminapi.New(f, persons, ca.issue(t, "bridged", x509.ExtKeyUsageServerAuth), ca.cert, adminapi.Options{Version: "v1", Log: log})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +198,7 @@ func start(t *testing.T, f adminapi.Federation, log *slog.Logger) interfaceAt {
 			t.Error(err)
 		}
 	})
-	return interfaceAt{ca, l.Addr().String()}
+	return interfaceAt{ca, l.Addr().String(), store.People()}
 }
 
 // dial connects with the given certificate, or with none.
@@ -209,8 +218,28 @@ func (i interfaceAt) dial(t *testing.T, edit func(*tls.Config), certs ...tls.Cer
 	return conn
 }
 
-// as returns a client for the officer called person.
+// enrol records cert as a credential of a person with these roles.
+func (i interfaceAt) enrol(t *testing.T, id people.ID, cert tls.Certificate, member membership.ID, roles ...membership.Role) {
+	t.Helper()
+	parsed, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := i.store.Load(t.Context(), id)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		t.Fatal(err)
+	}
+	p.ID, p.Roles, p.Member = id, roles, member
+	p.Credentials = append(p.Credentials, people.NewCredential(parsed, time.Now()))
+	if _, err := i.store.Save(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// as returns a client for a person, officer and approver, with a new credential.
 func (i interfaceAt) as(t *testing.T, person string) proto.BridgeClient {
 	t.Helper()
-	return proto.NewBridgeClient(i.dial(t, nil, i.ca.issue(t, person, x509.ExtKeyUsageClientAuth)))
+	cert := i.ca.issue(t, person, x509.ExtKeyUsageClientAuth)
+	i.enrol(t, people.ID(person), cert, "", membership.Officer, membership.Approver)
+	return proto.NewBridgeClient(i.dial(t, nil, cert))
 }

@@ -24,7 +24,7 @@ const (
 
 func serverOptions(t *tls.Config, g gate) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(credentials.NewTLS(t)),
+		grpc.Creds(newLobby(credentials.NewTLS(t))),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxSendMsgSize(maxResponseBytes),
@@ -32,7 +32,7 @@ func serverOptions(t *tls.Config, g gate) []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: 5 * time.Minute,
-			// Certificates are checked at the start of a connection: none lasts.
+			// Chains are verified at the start of a connection: none lasts.
 			MaxConnectionAge:      time.Hour,
 			MaxConnectionAgeGrace: time.Minute,
 			Time:                  time.Minute, // then a ping, so that dead peers are noticed
@@ -44,15 +44,15 @@ func serverOptions(t *tls.Config, g gate) []grpc.ServerOption {
 	}
 }
 
-// tlsConfig lets in whoever holds a certificate from the CA officers that is
-// meant for clients.
-func tlsConfig(server tls.Certificate, officers *x509.Certificate) *tls.Config {
+// tlsConfig lets in whoever holds a certificate from the CA persons that is
+// meant for clients, and whoever shows none; what those may is the gate's to say.
+func tlsConfig(server tls.Certificate, persons *x509.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
-	pool.AddCert(officers)
+	pool.AddCert(persons)
 	return &tls.Config{
 		Certificates: []tls.Certificate{server},
 		ClientCAs:    pool,
-		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientAuth:   tls.VerifyClientCertIfGiven,
 		MinVersion:   tls.VersionTLS13,
 		// A resumed session would skip the check below.
 		SessionTicketsDisabled: true,
@@ -62,7 +62,10 @@ func tlsConfig(server tls.Certificate, officers *x509.Certificate) *tls.Config {
 
 // requireClientAuth refuses certificates that name no purpose: crypto/x509
 // takes those as fit for all (RFC 5280 §4.2.1.12).
-func requireClientAuth(_ [][]byte, chains [][]*x509.Certificate) error {
+func requireClientAuth(raw [][]byte, chains [][]*x509.Certificate) error {
+	if len(raw) == 0 {
+		return nil
+	}
 	if len(chains) == 0 || !slices.Contains(chains[0][0].ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
 		return errors.New("the certificate is not for client authentication")
 	}

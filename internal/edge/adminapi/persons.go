@@ -1,0 +1,121 @@
+package adminapi
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"path"
+	"slices"
+
+	"bridge.example/api/convert"
+	"bridge.example/api/proto"
+	"bridge.example/internal/people"
+	"bridge.example/membership"
+)
+
+func (s *service) WhoAmI(ctx context.Context, _ *proto.WhoAmIRequest) (*proto.WhoAmIResponse, error) {
+	c := callerOf(ctx)
+	out := &proto.WhoAmIResponse{Actor: fromActor(c.actor), NotAfter: fromTime(c.notAfter)}
+	for method, rule := range s.rules {
+		if sc := scope(rule, c.actor.Roles); sc != proto.Scope_SCOPE_UNSPECIFIED {
+			out.May = append(out.May, &proto.Permission{Rpc: path.Base(method), Scope: sc})
+		}
+	}
+	slices.SortFunc(out.May, func(a, b *proto.Permission) int { return cmp.Compare(a.Rpc, b.Rpc) })
+	return out, nil
+}
+
+func (s *service) ListPersons(ctx context.Context, _ *proto.ListPersonsRequest) (*proto.ListPersonsResponse, error) {
+	persons, err := s.people.Persons(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &proto.ListPersonsResponse{Persons: convert.Each(persons, fromPerson)}, nil
+}
+
+func (s *service) ProposePerson(ctx context.Context, r *proto.ProposePersonRequest) (*proto.ProposePersonResponse, error) {
+	p, err := s.people.Propose(ctx, callerOf(ctx).actor, people.ID(r.GetPerson()), people.Proposal{
+		Reason: r.GetReason(), Name: r.GetName(), Roles: convert.Each(r.GetRoles(), convert.ToRole),
+		Member: membership.ID(r.GetMember()), Request: r.GetRequest(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &proto.ProposePersonResponse{Person: fromPerson(p)}, nil
+}
+
+func (s *service) ConfirmPerson(ctx context.Context, r *proto.ConfirmPersonRequest) (*proto.ConfirmPersonResponse, error) {
+	id, err := people.ParseID(r.GetPerson())
+	if err != nil {
+		return nil, err
+	}
+	p, cert, err := s.people.Confirm(ctx, callerOf(ctx).actor, id, r.GetHash())
+	if err != nil {
+		return nil, err
+	}
+	return &proto.ConfirmPersonResponse{Person: fromPerson(p), Certificate: raw(cert)}, nil
+}
+
+func (s *service) RenewCredential(ctx context.Context, r *proto.RenewCredentialRequest) (*proto.RenewCredentialResponse, error) {
+	_, cert, err := s.people.Renew(ctx, callerOf(ctx).actor, r.GetRequest())
+	if err != nil {
+		return nil, err
+	}
+	return &proto.RenewCredentialResponse{Certificate: raw(cert)}, nil
+}
+
+func (s *service) WithdrawCredential(ctx context.Context, r *proto.WithdrawCredentialRequest) (*proto.WithdrawCredentialResponse, error) {
+	id, err := people.ParseID(r.GetPerson())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.people.WithdrawCredential(ctx, callerOf(ctx).actor, id, r.GetSha256(), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &proto.WithdrawCredentialResponse{Person: fromPerson(p)}, nil
+}
+
+func (s *service) WithdrawRole(ctx context.Context, r *proto.WithdrawRoleRequest) (*proto.WithdrawRoleResponse, error) {
+	id, err := people.ParseID(r.GetPerson())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.people.WithdrawRole(ctx, callerOf(ctx).actor, id, convert.ToRole(r.GetRole()), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &proto.WithdrawRoleResponse{Person: fromPerson(p)}, nil
+}
+
+func raw(c *x509.Certificate) []byte {
+	if c == nil {
+		return nil
+	}
+	return c.Raw
+}
+
+func fromPerson(p people.Person) *proto.Person {
+	out := &proto.Person{
+		Id: string(p.ID), Name: p.Name, Roles: convert.Each(p.Roles, convert.FromRole), Member: string(p.Member),
+		Credentials: convert.Each(p.Credentials, fromCredential),
+	}
+	if q := p.Proposal; q != nil {
+		out.Proposal = &proto.Proposal{
+			Hash: q.Hash(p.ID), By: fromActor(q.By), At: fromTime(q.At), Reason: q.Reason, Name: q.Name,
+			Roles: convert.Each(q.Roles, convert.FromRole), Member: string(q.Member), Request: q.Request,
+		}
+	}
+	return out
+}
+
+func fromCredential(c people.Credential) *proto.Credential {
+	out := &proto.Credential{
+		Sha256: c.SHA256, Serial: c.Serial, NotBefore: fromTime(c.NotBefore), NotAfter: fromTime(c.NotAfter), Certificate: c.Certificate,
+		IssuedAt: fromTime(c.IssuedAt), IssuedBy: convert.Each(c.IssuedBy, fromActor),
+	}
+	if w := c.Withdrawal; w != nil {
+		out.WithdrawnAt, out.WithdrawnBy, out.WithdrawnReason = fromTime(w.At), fromActor(w.By), w.Reason
+	}
+	return out
+}

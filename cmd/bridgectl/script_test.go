@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
 		Setup: func(env *testscript.Env) error { return setUp(t, env) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "wellformed": wellFormed},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "hashof": hashOf, "wellformed": wellFormed},
 	})
 }
 
@@ -75,6 +75,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("%s exits %d, want %s", args[1], got, args[0])
 	}
+}
+
+// hashOf puts the hash of what is proposed for a person, as an officer sees it,
+// into $HASH: hashof OFFICER PERSON.
+func hashOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: hashof OFFICER PERSON")
+	}
+	ts.Check(ts.Exec("bridgectl", "--credentials", ts.MkAbs("officers/"+args[0]), "auth", "show", args[1]))
+	_, hash, found := strings.Cut(ts.ReadFile("stdout"), "proposal hash\t")
+	if !found {
+		ts.Fatalf("nothing is proposed for %s", args[1])
+	}
+	ts.Setenv("HASH", strings.TrimSpace(hash))
 }
 
 // wellFormed wants a file to be one XML document: wellformed FILE.

@@ -1,4 +1,4 @@
-// Package client connects officers' programs to the administrative interface
+// Package client connects persons' programs to the administrative interface
 // of a bridge.
 package client
 
@@ -28,7 +28,7 @@ const (
 // serverName is what the daemon's certificate says, wherever it listens.
 const serverName = "bridged"
 
-// Credentials are one officer's, and the bridge they are for.
+// Credentials are one person's, or nobody's, and the bridge they are for.
 type Credentials struct {
 	Server string // host:port of the daemon
 	tls    *tls.Config
@@ -54,9 +54,6 @@ func Open(dir, server string, now time.Time) (*Credentials, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if _, _, err := net.SplitHostPort(server); err != nil {
-		return nil, fault.New(fault.Invalid, "the daemon's address %q is not host:port", server)
-	}
 	officer, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "reading %s: %w", dir, err)
@@ -64,12 +61,30 @@ func Open(dir, server string, now time.Time) (*Credentials, error) {
 	if end := officer.Leaf.NotAfter; now.After(end) {
 		return nil, fault.New(fault.Denied, "the officer's certificate expired at %s", end.UTC().Format(time.RFC3339))
 	}
+	return trusting(filepath.Join(dir, "ca.pem"), ca, server, officer)
+}
+
+// Anonymous is for questions that anyone may ask: it shows no certificate, and
+// trusts the daemon at server, host:port, for the admin CA in the file ca.
+// Errors: NotFound, Denied, Invalid.
+func Anonymous(ca, server string) (*Credentials, error) {
+	b, err := readFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	return trusting(ca, b, server)
+}
+
+func trusting(path string, ca []byte, server string, own ...tls.Certificate) (*Credentials, error) {
+	if _, _, err := net.SplitHostPort(server); err != nil {
+		return nil, fault.New(fault.Invalid, "the daemon's address %q is not host:port", server)
+	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
-		return nil, fault.New(fault.Invalid, "reading %s: no certificate in it", filepath.Join(dir, "ca.pem"))
+		return nil, fault.New(fault.Invalid, "reading %s: no certificate in it", path)
 	}
 	return &Credentials{Server: server, tls: &tls.Config{
-		Certificates: []tls.Certificate{officer}, RootCAs: roots, ServerName: serverName, MinVersion: tls.VersionTLS13,
+		Certificates: own, RootCAs: roots, ServerName: serverName, MinVersion: tls.VersionTLS13,
 	}}, nil
 }
 

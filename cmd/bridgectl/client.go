@@ -23,8 +23,25 @@ func (t *tool) ask(f func(proto.BridgeClient) error) error {
 	}
 	c, err := client.Open(t.credentials, t.server, time.Now())
 	if err != nil {
-		return withHint(err, "--credentials names the directory that the operator made for you, with certificate.pem, key.pem, ca.pem and server")
+		return withHint(err, "--credentials names your directory with certificate.pem, key.pem, ca.pem and server")
 	}
+	return t.call(c, f)
+}
+
+// askUnknown is ask without credentials, for what anyone may ask. The daemon
+// proves itself by the admin CA in the file ca.
+func (t *tool) askUnknown(ca string, f func(proto.BridgeClient) error) error {
+	if t.server == "" {
+		return withHint(fault.New(fault.Invalid, "no daemon named"), "give its address with --server or BRIDGECTL_SERVER")
+	}
+	c, err := client.Anonymous(ca, t.server)
+	if err != nil {
+		return withHint(err, "--server-ca names the file with the bridge's admin CA, which its operator publishes")
+	}
+	return t.call(c, f)
+}
+
+func (t *tool) call(c *client.Credentials, f func(proto.BridgeClient) error) error {
 	conn, err := c.Dial(grpc.WithUnaryInterceptor(
 		func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			ctx, cancel := context.WithTimeout(ctx, t.timeout)

@@ -55,19 +55,24 @@ func (t *tool) pathBuild() *cobra.Command {
 	var q pathQuestion
 	var leaf string
 	var bridge bool
+	var serverCA string
 	c := &cobra.Command{
 		Use: "build --anchor FILE --leaf FILE", Short: "Find a valid path from an anchor to a certificate", Args: cobra.NoArgs,
 		Long: "Finds a valid path from an anchor to the leaf through the certificates given, as\n" +
 			"RFC 4158 describes, valid by RFC 5280 §6 and RFC 9618.\n" + pathHelp + "\n\n" +
 			"With --bridge the daemon is asked instead, which knows its members' certificates\n" +
 			"and its own CRL; the path it names is validated here again. Whether what members\n" +
-			"issued is revoked is not asked then. Its rejections have no path and index.",
-		RunE: t.run(func(ctx context.Context, _ []string) error { return t.buildPath(ctx, q, leaf, bridge) }),
+			"issued is revoked is not asked then. Its rejections have no path and index.\n" +
+			"Anybody may ask: with --server-ca no credential is needed or shown, and the daemon\n" +
+			"answers a few questions at a time.",
+		RunE: t.run(func(ctx context.Context, _ []string) error { return t.buildPath(ctx, q, leaf, bridge, serverCA) }),
 	}
 	q.flags(c)
 	c.Flags().BoolVar(&bridge, "bridge", false, "ask the bridge, for now and with what it knows")
+	c.Flags().StringVar(&serverCA, "server-ca", "", "`file` with the bridge's admin CA: ask the bridge at --server, without a credential")
 	for _, other := range []string{"certs", "crls", "no-revocation", "legacy-algorithms", "at", "fetch"} {
 		c.MarkFlagsMutuallyExclusive("bridge", other)
+		c.MarkFlagsMutuallyExclusive("server-ca", other)
 	}
 	c.Flags().StringVar(&leaf, "leaf", "", "`file` with the certificate that the path leads to")
 	must(c.MarkFlagRequired("leaf"))
@@ -117,7 +122,7 @@ func (q *pathQuestion) flags(c *cobra.Command) {
 	c.Annotations = map[string]string{moreOutputs: "pem"}
 }
 
-func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string, bridge bool) error {
+func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string, bridge bool, serverCA string) error {
 	var m material
 	found, err := m.certificates("--leaf", leaf)
 	if err != nil {
@@ -130,8 +135,8 @@ func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string, bridg
 	if err != nil {
 		return err
 	}
-	if bridge {
-		return t.askPath(ctx, found[0], in)
+	if bridge || serverCA != "" {
+		return t.askPath(ctx, found[0], in, serverCA)
 	}
 	r, err := pathval.Build(ctx, found[0], pool, in)
 	return t.answerPath(r, q.hint(err))

@@ -13,13 +13,17 @@ import (
 )
 
 // askPath asks the daemon for a path to leaf, and believes nothing of it that
-// can be checked here.
-func (t *tool) askPath(ctx context.Context, leaf *pathval.Certificate, in pathval.Inputs) error {
+// can be checked here. With serverCA, a file, it asks without credentials.
+func (t *tool) askPath(ctx context.Context, leaf *pathval.Certificate, in pathval.Inputs, serverCA string) error {
 	if len(in.Anchors) != 1 {
 		return fault.New(fault.Invalid, "--anchor: want exactly one certificate with --bridge, not %d", len(in.Anchors))
 	}
 	var answer *proto.BuildPathResponse
-	err := t.ask(func(client proto.BridgeClient) (err error) {
+	ask := t.ask
+	if serverCA != "" {
+		ask = func(f func(proto.BridgeClient) error) error { return t.askUnknown(serverCA, f) }
+	}
+	err := ask(func(client proto.BridgeClient) (err error) {
 		answer, err = client.BuildPath(ctx, &proto.BuildPathRequest{
 			Anchor: in.Anchors[0].Raw, Leaf: leaf.Raw, Policies: each(in.Policies, x509.OID.String), ExplicitPolicy: in.ExplicitPolicy,
 			InhibitMapping: in.InhibitPolicyMapping, InhibitAnyPolicy: in.InhibitAnyPolicy, Email: in.Email,

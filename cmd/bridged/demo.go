@@ -12,9 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bridge.example/api/client"
-	"bridge.example/api/convert"
-	"bridge.example/api/proto"
 	"bridge.example/internal/ceremony"
 	"bridge.example/internal/daemon"
 	"bridge.example/internal/fault"
@@ -28,16 +25,13 @@ import (
 // is set aside for documentation (RFC 5612).
 const demoLevel = "1.3.6.1.4.1.32473.1.1"
 
-// The demo's officers. Two are needed to admit anybody.
-var demoOfficers = []string{"ada", "grace"}
-
 func demoCommand() *cobra.Command {
 	var o demoOptions
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Start a federation of two simulated organisations and tour it",
 		Long: `Start a bridge and two simulated organisations on loopback, admit both through
-the officers' interface, and make the journey of an encrypted mail from one to
+the administrative interface, and make the journey of an encrypted mail from one to
 the other. Then print commands to try, and stay up until interrupted.
 
 Everything is kept in the state directory; a second start continues with it.
@@ -133,7 +127,7 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 		return nil
 	}
 	for _, m := range d.members {
-		if err := d.step("Admitting "+m.Spec.ID+" by two officers", func() error { return d.admit(serving, m) }); err != nil {
+		if err := d.step("Admitting "+m.Spec.ID+" by two approvers", func() error { return d.admit(serving, m) }); err != nil {
 			return err
 		}
 	}
@@ -201,7 +195,7 @@ func (d *demo) found(ctx context.Context) error {
 		return err
 	}
 	_, err := ceremony.Found(ctx, unfinished, ceremony.Options{
-		Name: "Demo Bridge", Level: demoLevel, LevelName: "demo", Officers: demoOfficers,
+		Name: "Demo Bridge", Level: demoLevel, LevelName: "demo", Persons: demoPersons(),
 		URL: "http://" + d.ports.repository(), ResponderURL: "http://" + d.ports.responder(),
 		Admin: d.ports.admin(), Directory: d.ports.directory(), Responder: d.ports.responder(), Repository: d.ports.repository(),
 		Suffix: demoBase, Allow: []string{"127.0.0.1/32"},
@@ -226,69 +220,6 @@ func (d *demo) startBridge(ctx context.Context) (*daemon.Daemon, error) {
 		return nil, err
 	}
 	return daemon.New(ctx, c, buildVersion(), telemetry.NewLogger(d.log, c.Log.Level, c.Log.Format))
-}
-
-// admit takes one organisation through the officers' interface, from wherever
-// an earlier demo left it.
-func (d *demo) admit(ctx context.Context, m *lab.Organisation) error {
-	bridgeCA, err := d.bridge.ReadCertificate(statedir.BridgeCA)
-	if err != nil {
-		return err
-	}
-	cross, err := m.CrossCertify(bridgeCA, demoLevel)
-	if err != nil {
-		return err
-	}
-	for i, person := range demoOfficers {
-		err := d.as(person, func(c proto.BridgeClient) error {
-			got, err := c.GetMember(ctx, &proto.GetMemberRequest{Id: m.Spec.ID})
-			member := got.GetMember()
-			if err != nil && i == 0 {
-				r, err := c.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: convert.FromApplication(m.Application(demoLevel, cross))})
-				if err != nil {
-					return err
-				}
-				member = r.GetMember()
-			} else if err != nil {
-				return err
-			}
-			if member.GetState() == proto.State_STATE_APPLIED && !approvedBy(member, person) {
-				r, err := c.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: m.Spec.ID, RecordHash: member.GetRecordHash(), Reason: "demo"})
-				if err != nil {
-					return err
-				}
-				member = r.GetMember()
-			}
-			d.suspended[m.Spec.ID] = member.GetState() == proto.State_STATE_SUSPENDED
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func approvedBy(m *proto.Member, person string) bool {
-	for _, a := range m.GetApprovals() {
-		if a.GetBy().GetPerson() == person {
-			return true
-		}
-	}
-	return false
-}
-
-// as calls f with a connection of one officer's.
-func (d *demo) as(person string, f func(proto.BridgeClient) error) error {
-	credentials, err := client.Open(d.bridge.Officer(person), "", time.Now())
-	if err != nil {
-		return err
-	}
-	conn, err := credentials.Dial()
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(proto.NewBridgeClient(conn)), conn.Close())
 }
 
 // portHint adds what to do when a port is taken.

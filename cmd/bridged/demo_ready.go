@@ -15,6 +15,7 @@ import (
 	"bridge.example/internal/fault"
 	"bridge.example/internal/lab"
 	"bridge.example/internal/setup/statedir"
+	"bridge.example/membership"
 )
 
 // ready is the object in the ready file. Paths of files are relative to the
@@ -25,7 +26,7 @@ type ready struct {
 	LDAPBase   string `json:"ldap_base"`  // root of its tree
 	OCSP       string `json:"ocsp"`       // URL of the virtual responder
 	Repository string `json:"repository"` // URL
-	Admin      string `json:"admin"`      // host:port of the officers' interface
+	Admin      string `json:"admin"`      // host:port of the administrative interface
 
 	BridgeCA   string   `json:"bridge_ca"`   // file
 	OCSPSigner string   `json:"ocsp_signer"` // file
@@ -34,7 +35,16 @@ type ready struct {
 	Officers   []string `json:"officers"`    // credential directories
 	Policy     string   `json:"policy"`      // the bridge's OID of the level used
 
+	AdminCA string        `json:"admin_ca"` // file
+	Persons []readyPerson `json:"persons"`
 	Members []readyMember `json:"members"`
+}
+
+type readyPerson struct {
+	ID          string            `json:"id"`
+	Roles       []membership.Role `json:"roles"`
+	Member      string            `json:"member,omitempty"` // for whom an applicant acts
+	Credentials string            `json:"credentials"`      // directory
 }
 
 type readyMember struct {
@@ -99,10 +109,13 @@ func (d *demo) writeReady() error {
 		Repository: "http://" + d.ports.repository(), Admin: d.ports.admin(),
 		BridgeCA: d.relative(d.bridge.Certificate(statedir.BridgeCA)), OCSPSigner: d.relative(d.bridge.Certificate(statedir.OCSPSigner)),
 		ListSigner: d.relative(d.bridge.Certificate(statedir.ListSigner)), SignedList: "http://" + d.ports.repository() + daemon.ListPath,
-		Policy: demoLevel,
+		Policy: demoLevel, AdminCA: d.relative(d.bridge.Certificate(statedir.AdminCA)),
 	}
-	for _, person := range demoOfficers {
+	for _, person := range holders(membership.Officer, "") {
 		r.Officers = append(r.Officers, d.relative(d.bridge.Officer(person)))
+	}
+	for _, p := range demoPersons() {
+		r.Persons = append(r.Persons, readyPerson{string(p.ID), p.Roles, string(p.Member), d.relative(d.bridge.Officer(string(p.ID)))})
 	}
 	for _, m := range d.members {
 		rm := readyMember{
@@ -145,7 +158,7 @@ func (d *demo) printTour() error {
 	d.printf("\nWhat listens\n\n")
 	for _, l := range []struct{ what, where string }{
 		{"virtual directory", "ldap://" + d.ports.directory()}, {"virtual responder", "http://" + d.ports.responder() + "/"},
-		{"repository", "http://" + d.ports.repository() + "/"}, {"officers' interface", d.ports.admin()},
+		{"repository", "http://" + d.ports.repository() + "/"}, {"admin interface", d.ports.admin()},
 		{"alpha's directory", alpha.Directory().URL}, {"alpha's responder", alpha.Issuing.OCSP}, {"alpha's CRL", alpha.Issuing.CRL},
 		{"beta's directory", beta.Directory().URL}, {"beta's responder", beta.Issuing.OCSP}, {"beta's CRL", beta.Issuing.CRL},
 	} {
@@ -155,7 +168,8 @@ func (d *demo) printTour() error {
 	ca := quote(d.bridge.Certificate(statedir.BridgeCA))
 	list, issued := quote(filepath.Join(d.state, "list.p7s")), quote(filepath.Join(d.state, "issued-by-bridge.p7c"))
 	tool := quote(bridgectl()) + " --credentials "
-	ada, grace := tool+quote(d.bridge.Officer("ada")), tool+quote(d.bridge.Officer("grace"))
+	as := func(person string) string { return tool + quote(d.bridge.Officer(person)) }
+	ada := as("ada")
 	for _, c := range []struct{ what, command string }{
 		{"Bob's certificate, through the bridge",
 			"ldapsearch -x -LLL -o ldif-wrap=no -H ldap://" + d.ports.directory() + " -b " + demoBase + " '(mail=" + bob.Mail + ")' 'userCertificate;binary'"},
@@ -179,10 +193,14 @@ func (d *demo) printTour() error {
 		{"The same list, checked by bridgectl",
 			ada + " list fetch --out " + list + " && " + quote(bridgectl()) + " list verify " + list + " --anchor " + ca},
 		{"How the federation stands", ada + " status"},
+		{"Who may do what here", as("dorothy") + " auth list && " + as("alfred") + " auth can-i --list"},
+		{"The path again, asked of the bridge by somebody without a credential",
+			quote(bridgectl()) + " path build --server-ca " + quote(d.bridge.Certificate(statedir.AdminCA)) + " --server " + d.ports.admin() +
+				" --anchor " + quote(alpha.Root.File) + " --leaf " + quote(bob.File)},
 		{"Stop beta: directory, responder, cross-certificate and list let go of it at once",
 			ada + " member suspend beta --reason 'trying it out'"},
-		{"Two officers bring it back, with a new cross-certificate",
-			ada + " member approve beta --yes && " + grace + " member approve beta --yes"},
+		{"Two approvers bring it back, with a new cross-certificate",
+			as("barbara") + " member approve beta --yes && " + as("edsger") + " member approve beta --yes"},
 	} {
 		d.printf("\n  # %s\n  %s\n", c.what, c.command)
 	}

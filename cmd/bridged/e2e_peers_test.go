@@ -24,7 +24,9 @@ func pasteAll(t *testing.T, d *demo) {
 		"The same list":              {"", "error"},
 		"How the federation stands":  {"Demo Bridge", "error"},
 		"Stop beta":                  {"suspended", "error"},
-		"Two officers bring it back": {"active", "error"},
+		"Who may do what here":       {"alfred\tapplicant\talpha", "error"},
+		"The path again":             {"certificate 3", "error"},
+		"Two approvers bring it":     {"active", "error"},
 	}
 	lines := strings.Split(d.tour, "\n")
 	kept := 0

@@ -56,6 +56,7 @@ type ready struct {
 	ListSigner                                   string `json:"list_signer"`
 	SignedList                                   string `json:"signed_list"`
 	Officers                                     []string
+	Persons                                      []struct{ ID, Credentials string }
 	Members                                      []struct {
 		ID, Policy, Root, Issuing, LDAP, OCSP string
 		CrossTo                               string `json:"cross_to"`
@@ -170,10 +171,16 @@ func (d *demo) certificate(t *testing.T, p string) *x509.Certificate {
 	return c
 }
 
-// bridgectl runs the tool as an officer and returns its output and exit code.
-func (d *demo) bridgectl(t *testing.T, officer int, args ...string) (string, int) {
+// bridgectl runs the tool as a person and returns its output and exit code.
+func (d *demo) bridgectl(t *testing.T, person string, args ...string) (string, int) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(programs, "bridgectl"), append([]string{"--credentials", d.path(d.Officers[officer])}, args...)...)
+	credentials := ""
+	for _, p := range d.Persons {
+		if p.ID == person {
+			credentials = d.path(p.Credentials)
+		}
+	}
+	cmd := exec.Command(filepath.Join(programs, "bridgectl"), append([]string{"--credentials", credentials}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatal(err)
@@ -299,10 +306,10 @@ func TestDemo(t *testing.T) {
 			if !bytes.Equal(p.IssuedToThisCA, to.Raw) || !bytes.Equal(p.IssuedByThisCA, from.Raw) {
 				t.Errorf("%s: the pair holds other certificates", m.ID)
 			}
-			if out, code := d.bridgectl(t, 0, "crosscert", "accept", m.ID, d.path(m.CrossFrom), "--trial"); code != 0 || strings.Contains(out, "must") {
+			if out, code := d.bridgectl(t, "ada", "crosscert", "accept", m.ID, d.path(m.CrossFrom), "--trial"); code != 0 || strings.Contains(out, "must") {
 				t.Errorf("%s: its certificate for the bridge: exit %d\n%s", m.ID, code, out)
 			}
-			if out, code := d.bridgectl(t, 0, "crosscert", "request", m.ID); code != 0 || !strings.Contains(out, "policyMappings\tnon-critical\t"+m.Policy+":"+d.Policy) {
+			if out, code := d.bridgectl(t, "ada", "crosscert", "request", m.ID); code != 0 || !strings.Contains(out, "policyMappings\tnon-critical\t"+m.Policy+":"+d.Policy) {
 				t.Errorf("%s: exit %d\n%s", m.ID, code, out)
 			}
 		}
@@ -315,7 +322,7 @@ func TestDemo(t *testing.T) {
 			t.Fatalf("before: got %+v, want %+v", before, want)
 		}
 		start := time.Now()
-		if out, code := d.bridgectl(t, 0, "member", "suspend", "beta", "--reason", "drill"); code != 0 {
+		if out, code := d.bridgectl(t, "ada", "member", "suspend", "beta", "--reason", "drill"); code != 0 {
 			t.Fatalf("suspending: exit %d\n%s", code, out)
 		}
 		suspended := d.look(t, 1, cross)
@@ -330,16 +337,19 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the other member: got %+v, want it untouched", other)
 		}
 
-		if out, code := d.bridgectl(t, 0, "member", "approve", "beta"); code != 0 {
+		if out, code := d.bridgectl(t, "barbara", "member", "approve", "beta"); code != 0 {
 			t.Fatalf("approving: exit %d\n%s", code, out)
 		}
-		if out, code := d.bridgectl(t, 0, "member", "approve", "beta"); code != 4 || !strings.Contains(out, "has approved this record already") {
-			t.Errorf("the same officer again: exit %d\n%s", code, out)
+		if out, code := d.bridgectl(t, "barbara", "member", "approve", "beta"); code != 4 || !strings.Contains(out, "has approved this record already") {
+			t.Errorf("the same approver again: exit %d\n%s", code, out)
+		}
+		if out, code := d.bridgectl(t, "ada", "member", "approve", "beta"); code != 5 {
+			t.Errorf("an officer approving: exit %d\n%s", code, out)
 		}
 		if v := d.look(t, 1, cross); v.listed || v.found != 0 {
 			t.Errorf("after one approval: got %+v, want beta still out", v)
 		}
-		if out, code := d.bridgectl(t, 1, "member", "approve", "beta"); code != 0 {
+		if out, code := d.bridgectl(t, "edsger", "member", "approve", "beta"); code != 0 {
 			t.Fatalf("approving: exit %d\n%s", code, out)
 		}
 		again := d.look(t, 1, cross)
@@ -354,7 +364,7 @@ func TestDemo(t *testing.T) {
 				} `json:"cross_to"`
 			}
 		}
-		out, _ := d.bridgectl(t, 0, "member", "show", "beta", "--output", "json")
+		out, _ := d.bridgectl(t, "ada", "member", "show", "beta", "--output", "json")
 		if err := json.Unmarshal([]byte(out), &shown); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -377,7 +387,7 @@ func TestDemo(t *testing.T) {
 		if v := d.look(t, 0, d.certificate(t, d.Members[1].CrossTo)); !v.listed || v.found != 1 || v.status != "good" {
 			t.Errorf("afterwards: got %+v", v)
 		}
-		if out, code := d.bridgectl(t, 0, "status"); code != 0 {
+		if out, code := d.bridgectl(t, "ada", "status"); code != 0 {
 			t.Errorf("status: exit %d\n%s", code, out)
 		}
 	})
@@ -403,7 +413,7 @@ func TestDemo(t *testing.T) {
 func TestDemoKilled(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	d := startDemo(t, state)
-	if out, code := d.bridgectl(t, 0, "member", "suspend", "beta", "--reason", "drill"); code != 0 {
+	if out, code := d.bridgectl(t, "ada", "member", "suspend", "beta", "--reason", "drill"); code != 0 {
 		t.Fatalf("suspending: exit %d\n%s", code, out)
 	}
 	if err := d.cmd.Process.Kill(); err != nil {
@@ -415,8 +425,8 @@ func TestDemoKilled(t *testing.T) {
 	if v := again.look(t, 1, cross); v.listed || !v.revoked || v.found != 0 || v.status != "unauthorized" {
 		t.Errorf("after the kill: got %+v, want beta out", v)
 	}
-	for officer := range 2 {
-		if out, code := again.bridgectl(t, officer, "member", "approve", "beta"); code != 0 {
+	for _, approver := range []string{"barbara", "edsger"} {
+		if out, code := again.bridgectl(t, approver, "member", "approve", "beta"); code != 0 {
 			t.Fatalf("approving: exit %d\n%s", code, out)
 		}
 	}

@@ -21,11 +21,13 @@ demo: build ## a federation of two simulated organisations, and a tour through i
 test: lint ## everything: lint, then all tests with -race against the real peers
 	@scripts/peers
 	BRIDGE_PEERS=1 go test -race -count=1 -timeout 10m ./...
+	go -C tools test ./protogen
 	go vet -tags pkcs11 ./internal/setup/keys
 	BRIDGE_PEERS=1 go test -race -tags pkcs11 -run Token ./internal/setup/keys
 
 unit: ## tests that need nothing but Go
 	go test ./...
+	go -C tools test ./protogen
 
 lint: ## gofmt, vet, staticcheck, and that generated code is current
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files need gofmt'; exit 1; }

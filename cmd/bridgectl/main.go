@@ -1,4 +1,4 @@
-// Command bridgectl is the officers' tool: it asks the bridge's daemon, and it
+// Command bridgectl is the tool of the bridge's persons: it asks the bridge's daemon, and it
 // checks what the bridge publishes without asking anybody.
 package main
 

@@ -13,10 +13,10 @@ import (
 	"bridge.example/internal/fault"
 )
 
-const rootHelp = `bridgectl asks the bridge's daemon as one officer, and checks what the bridge
+const rootHelp = `bridgectl asks the bridge's daemon as one person, and checks what the bridge
 publishes without asking anybody.
 
-The credential directory holds certificate.pem and key.pem (the officer),
+The credential directory holds certificate.pem and key.pem (the person),
 ca.pem (the daemon's admin CA) and server (its address, host:port).
 
 Standard output is the result; everything else goes to standard error. On a
@@ -31,7 +31,7 @@ Exit codes:
   2  invalid: what was given can never be accepted as it is
   3  not found
   4  conflict: the state does not allow it; look again
-  5  denied: this officer, or this server, may not
+  5  denied: this person, or this server, may not
   6  unavailable: something needed does not answer; try again later
   7  a check ran, or a question was asked, and the answer is no`
 
@@ -74,11 +74,11 @@ func (t *tool) execute(args []string) int {
 }
 
 func (t *tool) root() *cobra.Command {
-	c := t.noun("bridgectl", "Officers' tool of the bridge")
+	c := t.noun("bridgectl", "Tool of the bridge's persons")
 	c.Long = rootHelp
 	c.SilenceErrors, c.SilenceUsage = true, true
 	f := c.PersistentFlags()
-	f.StringVar(&t.credentials, "credentials", os.Getenv("BRIDGECTL_CREDENTIALS"), "`directory` with the officer's credentials [BRIDGECTL_CREDENTIALS]")
+	f.StringVar(&t.credentials, "credentials", os.Getenv("BRIDGECTL_CREDENTIALS"), "`directory` with your credentials [BRIDGECTL_CREDENTIALS]")
 	f.StringVar(&t.server, "server", os.Getenv("BRIDGECTL_SERVER"), "`host:port` of the daemon, instead of the one in the credentials [BRIDGECTL_SERVER]")
 	f.StringVar(&t.output, "output", "text", "`format` of the result: text or json, and what a command's help names besides")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long one answer may take")

@@ -80,7 +80,7 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringArrayVar(&persons, "person", nil, "a `PERSON=ROLE[,ROLE...]`, and for applicant or member PERSON=ROLE:MEMBER; repeat it")
 	f.StringVar(&o.URL, "url", "", "how the world reaches the repository (required)")
 	f.StringVar(&o.ResponderURL, "responder-url", "", "how the world reaches the OCSP responder (required)")
-	f.StringVar(&o.Admin, "admin", "127.0.0.1:7443", "address of the officers' interface")
+	f.StringVar(&o.Admin, "admin", "127.0.0.1:7443", "address of the administrative interface")
 	f.StringVar(&o.Directory, "directory", "127.0.0.1:7389", "address of the LDAP directory")
 	f.StringVar(&o.Responder, "responder", "127.0.0.1:7800", "address of the OCSP responder")
 	f.StringVar(&o.Repository, "repository", "127.0.0.1:7080", "address of the HTTP repository")
@@ -156,6 +156,9 @@ func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) err
 	fmt.Fprintf(w, "               %s\n", protection(o))
 	for _, id := range slices.Sorted(maps.Keys(r.Persons)) {
 		fmt.Fprintf(w, "Person         %s: hand over %s and delete it here\n", id, r.Persons[id])
+	}
+	if r.Appointers < 3 {
+		fmt.Fprintf(w, "               only %d can appoint others, and it takes two: appoint a third before one is lost\n", r.Appointers)
 	}
 	fmt.Fprintf(w, "Configuration  %s\n", r.Config)
 	_, err = fmt.Fprintf(w, "\nServe it with: bridged run --config %s\n", r.Config)

@@ -72,6 +72,8 @@ type Report struct {
 	BridgeCA *x509.Certificate
 	Keys     []string             // files of the keys made; persons' are in Persons
 	Persons  map[people.ID]string // credential directories
+	// Appointers is how many of the persons can appoint others.
+	Appointers int
 }
 
 const bridgeYears = 10

@@ -92,6 +92,9 @@ func (a adminCA) persons(ctx context.Context, d statedir.Dir, o Options, r *Repo
 	for i, cert := range certs {
 		dir := d.Officer(string(o.Persons[i].ID))
 		r.Persons[o.Persons[i].ID] = dir
+		if o.Persons[i].Has(people.Appointers()...) {
+			r.Appointers++
+		}
 		if err := a.credential(dir, cert, o.Admin); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -116,16 +117,20 @@ func (l lobby) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, er
 	default:
 		return nil, nil, errors.Join(errors.New("too many connections without a client certificate"), conn.Close())
 	}
-	end := time.AfterFunc(guestLife, func() { conn.Close() })
-	leave := sync.OnceFunc(func() { end.Stop(); <-l.seats })
-	return &guest{conn, guestBytes, leave}, info, nil
+	// The seat is free when time is up even if nobody closes the connection.
+	life, end := context.WithTimeout(context.Background(), guestLife)
+	context.AfterFunc(life, func() {
+		conn.Close()
+		<-l.seats
+	})
+	return &guest{conn, guestBytes, end}, info, nil
 }
 
 // guest is a connection without a client certificate.
 type guest struct {
 	net.Conn
-	left  int // bytes
-	leave func()
+	left int // bytes
+	end  context.CancelFunc
 }
 
 func (g *guest) Read(b []byte) (int, error) {
@@ -138,6 +143,6 @@ func (g *guest) Read(b []byte) (int, error) {
 }
 
 func (g *guest) Close() error {
-	defer g.leave()
+	defer g.end()
 	return g.Conn.Close()
 }

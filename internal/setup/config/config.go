@@ -76,7 +76,7 @@ type Keys struct {
 	OCSPSigner string `yaml:"ocsp_signer"`
 }
 
-// Admin is the gRPC interface of officers. TLS certificate, key and client CA
+// Admin is the gRPC interface of the bridge's persons. TLS certificate, key and client CA
 // are those in the state directory.
 type Admin struct {
 	// Listen is host:port. Default 127.0.0.1:7443.

@@ -5,7 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -21,19 +23,22 @@ func (t *tool) authRequest() *cobra.Command {
 	return &cobra.Command{
 		Use: "request DIR", Short: "Make a key and a request for a credential, offline", Args: cobra.ExactArgs(1),
 		Long: `Makes DIR with key.pem, which never leaves it, and request.pem, a PKCS #10 for
-whoever proposes you. What comes back, certificate.pem, ca.pem and server, goes
+whoever proposes you. Read the SHA-256 of its public key to whoever confirms you.
+What comes back, certificate.pem, ca.pem and server, goes
 into DIR too; then it is a credential directory. Nobody is asked.
 
-JSON: {"key", "request"}: the two files.`,
+JSON: {"key", "request", "sha256"}: the two files, and that of the public key.`,
 		RunE: t.run(func(_ context.Context, args []string) error {
-			if _, err := makeRequest(args[0]); err != nil {
+			der, err := makeRequest(args[0])
+			if err != nil {
 				return err
 			}
 			key, request := filepath.Join(args[0], "key.pem"), filepath.Join(args[0], "request.pem")
 			var r rows
 			r.add("key", key)
 			r.add("request", request)
-			return t.emit(map[string]string{"key": key, "request": request}, nil, r)
+			r.add("public key", keyOf(der))
+			return t.emit(map[string]string{"key": key, "request": request, "sha256": keyOf(der)}, nil, r)
 		}),
 	}
 }
@@ -102,6 +107,20 @@ func makeRequest(dir string) ([]byte, error) {
 		return nil, fileFault(err)
 	}
 	return request, writeFile(filepath.Join(dir, "request.pem"), encodePEM("CERTIFICATE REQUEST", request))
+}
+
+// keyOf is the SHA-256 of the public key in a PKCS #10, lower-case hex; empty
+// without one. Of a request that cannot be read it says so.
+func keyOf(request []byte) string {
+	if len(request) == 0 {
+		return ""
+	}
+	r, err := x509.ParseCertificateRequest(request)
+	if err != nil {
+		return "unreadable"
+	}
+	sum := sha256.Sum256(r.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
 }
 
 // readRequest reads a PKCS #10 file, PEM or DER, and checks that it is one.

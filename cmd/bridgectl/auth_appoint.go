@@ -86,7 +86,7 @@ func (t *tool) confirmPerson(ctx context.Context, id, hash, out string) error {
 		return fault.New(fault.NotFound, "nothing is proposed for %q", id)
 	case q.Key != "" && out == "":
 		return fault.New(fault.Invalid, "--out: name a directory for the new certificate")
-	case hash == "" && !(t.inTerminal && t.errTerminal):
+	case hash == "" && !t.inTerminal:
 		return withHint(fault.New(fault.Invalid, "--hash: say which proposal you looked at"), "bridgectl auth show "+id)
 	case hash == "":
 		t.note("%s", lines(before.rows()))

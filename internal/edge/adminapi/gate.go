@@ -83,7 +83,7 @@ func (g gate) admit(ctx context.Context, c caller, method string, req any) (leav
 	rule := g.rules[method]
 	switch {
 	case c.anonymous() && !rule.GetAnyone():
-		return nil, fault.New(fault.Denied, "no client certificate")
+		return nil, fault.New(fault.Denied, "no client certificate of this bridge's admin CA")
 	case !allows(rule, c.actor, req):
 		return nil, fault.New(fault.Denied, "%s, who is %s, may not call %s", c.actor.Person, titles(c.actor), method)
 	case c.anonymous():

@@ -27,14 +27,15 @@ func (f Finding) String() string { return f.Rule + ": " + f.Problem + " (" + f.S
 type kind uint8
 
 const (
-	root kind = 1 << iota // the bridge CA's own
+	root        kind = 1 << iota // self-signed: the bridge CA's own, or of the root above it
+	subordinate                  // the bridge CA's, by an offline root
 	cross
 	listSigner
 	ocspSigner
 
-	authority = root | cross
+	authority = root | subordinate | cross
 	signer    = listSigner | ocspSigner
-	issued    = cross | signer
+	issued    = subordinate | cross | signer
 	every     = root | issued
 )
 
@@ -42,12 +43,28 @@ func kindOf(c *x509.Certificate) kind {
 	switch {
 	case c.IsCA && bytes.Equal(c.RawSubject, c.RawIssuer):
 		return root
+	case c.IsCA && unlimited(c):
+		return subordinate
 	case c.IsCA:
 		return cross
 	case len(c.ExtKeyUsage) > 0 && c.ExtKeyUsage[0] == x509.ExtKeyUsageOCSPSigning:
 		return ocspSigner
 	}
 	return listSigner
+}
+
+// unlimited reports whether a CA certificate has nothing of what makes a
+// cross-certificate, which has all of it: one extension too few makes that no
+// bridge CA's.
+func unlimited(c *x509.Certificate) bool {
+	for _, x := range extensions {
+		if x.required&cross != 0 && x.required&subordinate == 0 {
+			if _, ok := certext.Find(c, x.id); ok {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // rule is one row of the profile. check returns what is wrong, or nothing.
@@ -72,9 +89,9 @@ type extension struct {
 	optional kind
 }
 
-// Lint holds c against the profile for what it is: the bridge CA's own
-// certificate, one for a member's CA, or one for a signer of the bridge. No
-// finding is tolerable.
+// Lint holds c against the profile for what it is: the certificate of the
+// bridge CA or of the root above it, one for a member's CA, or one for a signer
+// of the bridge. No finding is tolerable.
 func Lint(c *x509.Certificate) []Finding {
 	var out []Finding
 	add := func(rule, source, problem string) {
@@ -157,9 +174,9 @@ var extensions = []extension{
 	{certext.OIDPolicyConstraints(), "policyConstraints", "RFC 5280 §4.2.1.11", true, true, cross, 0},
 	{certext.OIDInhibitAnyPolicy(), "inhibitAnyPolicy", "RFC 5280 §4.2.1.14", true, true, cross, 0},
 	{certext.OIDNameConstraints(), "nameConstraints", "RFC 5280 §4.2.1.10", true, true, cross, 0},
-	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, false, issued, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, false, cross | signer, 0},
 	{oidCRLDistributionPoints, "cRLDistributionPoints", "RFC 5280 §4.2.1.13", false, false, issued, 0},
 	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}, "authorityInfoAccess", "RFC 5280 §4.2.2.1", false, false, issued, 0},
-	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, false, 0, cross},
+	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, false, subordinate, cross},
 	{oidNoCheck, "ocsp-nocheck", "RFC 6960 §4.2.2.2.1", false, false, ocspSigner, 0},
 }

@@ -70,7 +70,7 @@ func everyKind(t *testing.T, b *bridge) map[string]*x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certs := map[string]*x509.Certificate{"root": b.cert, "cross": member}
+	certs := map[string]*x509.Certificate{"root": b.cert, "subordinate": subordinate(t, b, newKey(t)), "cross": member}
 	for _, p := range []crosscert.Profile{crosscert.ListSigner, crosscert.OCSPSigner} {
 		certs[string(p)], err = b.IssueSigner(t.Context(), crosscert.SignerRequest{
 			Profile: p, Name: pkix.Name{CommonName: "x"}, Key: newKey(t).Public(), Policies: []x509.OID{oid(t, "1.3.6.1.4.1.32473.1.1")}})
@@ -152,6 +152,9 @@ func TestLintValues(t *testing.T) {
 		{"cross", "an https repository", access("1.3.6.1.5.5.7.48.5", "https://a.example/a.p7c"), "subjectInfoAccess"},
 		{"cross", "a single certificate", access("1.3.6.1.5.5.7.48.5", "http://a.example/a.cer"), "subjectInfoAccess"},
 		{"cross", "the issuer at a single certificate", raw(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}, false, "3016 3014 0608 2b06010505073002"+point), "authorityInfoAccess"},
+		{"subordinate", "a path length", raw(asn1.ObjectIdentifier{2, 5, 29, 19}, true, "3006 0101ff 020105"), "basicConstraints"},
+		{"subordinate", "the issuer in a bundle", raw(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}, false, "3016 3014 0608 2b06010505073002"+point), "authorityInfoAccess"},
+		{"subordinate", "anyPolicy asserted", raw(asn1.ObjectIdentifier{2, 5, 29, 32}, false, "3008 3006 0604 551d2000"), "certificatePolicies"},
 		{"list signer", "a signature on keys", raw(asn1.ObjectIdentifier{2, 5, 29, 15}, true, "0302 0204"), "keyUsage"},
 		{"list signer", "only mail", raw(asn1.ObjectIdentifier{2, 5, 29, 37}, false, "300a 0608 2b06010505070304"), "extKeyUsage"},
 		{"OCSP signer", "mail too", raw(asn1.ObjectIdentifier{2, 5, 29, 37}, false, "3014 0608 2b06010505070309 0608 2b06010505070304"), "extKeyUsage"},

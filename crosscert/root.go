@@ -10,8 +10,8 @@ import (
 // maxRootValidity is the longest a CA key may be used (FBCA CP §6.3.2).
 const maxRootValidity = 10*year + 3*day // three leap days
 
-// NewRoot makes the self-signed certificate of a bridge CA: a CA for
-// certificates and CRLs without a limit of path length, valid from notBefore to
+// NewRoot makes the self-signed certificate of a bridge CA, or of an offline
+// root above one: a CA for certificates and CRLs without a limit of path length, valid from notBefore to
 // notAfter, at most ten years. Errors are Invalid, as [Lint] finds.
 func NewRoot(key crypto.Signer, subject pkix.Name, notBefore, notAfter time.Time) (*x509.Certificate, error) {
 	t := &x509.Certificate{

@@ -14,13 +14,16 @@ import (
 // US Federal Bridge CA, version 2.0.
 var profile = []rule{
 	{"validity", "FBCA CP §6.3.2", every, func(c *x509.Certificate) string {
-		longest := map[kind]time.Duration{root: maxRootValidity, cross: maxValidity, listSigner: signerValidity, ocspSigner: signerValidity}[kindOf(c)]
+		longest := map[kind]time.Duration{root: maxRootValidity, subordinate: subordinateValidity, cross: maxValidity, listSigner: signerValidity, ocspSigner: signerValidity}[kindOf(c)]
 		got := c.NotAfter.Sub(c.NotBefore)
 		// A day more is no breach: who counts from now sets notBefore earlier.
 		return when(got > longest+day, "%v, want at most %v", got, longest)
 	}},
 	{"basicConstraints", "FBCA profile, worksheet 3", cross, func(c *x509.Certificate) string {
 		return when(c.MaxPathLen < 0, "no path length")
+	}},
+	{"basicConstraints", "bridge profile", subordinate, func(c *x509.Certificate) string {
+		return when(c.MaxPathLen >= 0, "a path length, which the cross-certificates below set")
 	}},
 	{"keyUsage", "FBCA profile, worksheet 3", authority, wantKeyUsage(x509.KeyUsageCertSign | x509.KeyUsageCRLSign)},
 	{"keyUsage", "TS 119 612", listSigner, wantKeyUsage(x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment)},
@@ -56,11 +59,15 @@ var profile = []rule{
 			"nameConstraints, policyConstraints and inhibitAnyPolicy are critical all, or none in the compatible flavour")
 	}},
 	{"nameConstraints", "RFC 5280 §4.2.1.10, S/MIME BR §7.1.5", cross, checkNames},
-	{"authorityInfoAccess", "FBCA profile, worksheet 3", issued, func(c *x509.Certificate) string {
+	{"authorityInfoAccess", "S/MIME BR §7.1.2.2", subordinate, func(c *x509.Certificate) string {
+		return when(len(c.OCSPServer) > 0 || len(c.IssuingCertificateURL) != 1 || !isHTTP(c.IssuingCertificateURL[0]) ||
+			!strings.HasSuffix(c.IssuingCertificateURL[0], RootPath), "want one caIssuers with the http URL of the root's certificate")
+	}},
+	{"authorityInfoAccess", "FBCA profile, worksheet 3", cross | signer, func(c *x509.Certificate) string {
 		return when(len(c.OCSPServer) > 0 || len(c.IssuingCertificateURL) != 1 || !isBundle(c.IssuingCertificateURL[0]),
 			"want one caIssuers with an http URL that ends in .p7c")
 	}},
-	{"subjectInfoAccess", "FBCA profile, worksheet 3", cross, func(c *x509.Certificate) string {
+	{"subjectInfoAccess", "FBCA profile, worksheet 3", subordinate | cross, func(c *x509.Certificate) string {
 		as, err := certext.ParseSubjectInfoAccess(c)
 		if len(as) == 0 && err == nil {
 			return when(c.MaxPathLen != 0, "missing though there may be CAs below")

@@ -80,12 +80,17 @@ func (a *Authority) crossTemplate(r Request) (*x509.Certificate, error) {
 	if r.MaxPathLen == 0 {
 		return t, nil // no CAs below, so nothing to look for
 	}
-	return t, extend(t, func() (pkix.Extension, error) {
+	return t, extend(t, caRepository(a.o.BaseURL+IssuedByPath(r.Member)))
+}
+
+// caRepository encodes where the certificates are that a CA issued.
+func caRepository(url string) func() (pkix.Extension, error) {
+	return func() (pkix.Extension, error) {
 		return certext.SubjectInfoAccess([]certext.Access{{
 			Method:   certext.CARepository(),
-			Location: certext.Name{Form: certext.URI, Value: a.o.BaseURL + IssuedByPath(r.Member)},
+			Location: certext.Name{Form: certext.URI, Value: url},
 		}})
-	})
+	}
 }
 
 // signerTemplate is the profile of the bridge's own signers.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ import (
 // skew is how far clocks may differ.
 const skew = 5 * time.Minute
 
-// Open verifies a list at the instant at. roots holds the bridge CA that the
-// caller has obtained safely, or the signer's certificate itself; the signer's
-// must come from a root directly and be made for signing lists, so that no
-// member can sign one with a certificate below its cross-certificate.
+// Open verifies a list at the instant at. roots holds what the caller has
+// obtained safely: the bridge CA or the offline root above it, or the signer's
+// certificate itself. The signer's must be made for signing lists and come from
+// a root, or from a bridge CA that a root certified without limits; so no member
+// can sign a list with a certificate below its cross-certificate.
 //
 // Whether a list may replace the one in use is for [List.Supersedes] to say.
 // With ErrExpired the list is returned too: everything else about it holds, so
@@ -51,7 +53,7 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	case v.ContentType.String() != contentType:
 		return nil, nil, fmt.Errorf("%w: content is of type %v", ErrFormat, v.ContentType)
-	case len(v.Chain) > 2 || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
+	case len(v.Chain) > 3 || len(v.Chain) == 3 && limited(v.Chain[1]) || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
 		return nil, nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
 	}
 	l := &List{IssuedAt: v.SigningTime, Hash: sha256.Sum256(der)}
@@ -65,6 +67,18 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return l, v.Content, fmt.Errorf("%w: nextUpdate was %s", ErrExpired, l.NextUpdate.Format(time.RFC3339))
 	}
 	return l, v.Content, nil
+}
+
+// limited reports whether a CA certificate sets any limit to policies, names or
+// purposes, as all cross-certificates do and no bridge CA's does.
+func limited(c *x509.Certificate) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool {
+		switch e.Id.String() {
+		case "2.5.29.30", "2.5.29.33", "2.5.29.36", "2.5.29.37", "2.5.29.54":
+			return true
+		}
+		return false
+	})
 }
 
 // tslSigning is id-tsl-kp-tslSigning (TS 119 612 §5.7.1).

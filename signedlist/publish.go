@@ -34,7 +34,8 @@ type Publisher struct {
 	signer Signer
 }
 
-// NewPublisher returns a publisher that signs with s and keeps lists in a.
+// NewPublisher returns a publisher that signs with s, whose chain ends with the
+// anchor of relying parties, and keeps lists in a.
 func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 	if o.Validity == 0 {
 		o.Validity = 7 * 24 * time.Hour
@@ -50,7 +51,7 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 	}
 	root := s.Cert
 	if len(s.Chain) > 0 {
-		root = s.Chain[0]
+		root = s.Chain[len(s.Chain)-1]
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(root)

@@ -287,8 +287,12 @@ func TestOpenRefuses(t *testing.T) {
 	// A member may give its users any certificate, so also one that looks like
 	// the signer's.
 	member := issue(t, "Member", nil, ca)
-	cross := issueFor(t, newKey(t), "Member", b.bridge, ca)
+	cross := issue(t, "Member", b.bridge, func(c *x509.Certificate) {
+		ca(c)
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+	})
 	impostor := issue(t, "List signer", cross, signsLists)
+	deeper := issue(t, "List signer", issue(t, "Bridge", cross, ca), signsLists)
 
 	for _, tt := range []struct {
 		name string
@@ -313,6 +317,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"expired when issued", signed(b.signer, listType, content, []cms.Attribute{number, past}), noon, signedlist.ErrFormat},
 		{"signed by a stranger", signed(issue(t, "List signer", member, signsLists), listType, content, good), noon, signedlist.ErrSignature},
 		{"signed by a member's user", signed(impostor, listType, content, good), noon, signedlist.ErrSignature},
+		{"signed below a CA of a member that has no limits of its own", signed(deeper, listType, content, good), noon, signedlist.ErrSignature},
 		{"signed by the bridge's mail signer", signed(issue(t, "Mail", b.bridge, signsMail), listType, content, good), noon, signedlist.ErrSignature},
 		{"signed by the bridge CA's key", signed(b.bridge, listType, content, good), noon, signedlist.ErrSignature},
 	} {
@@ -372,4 +377,20 @@ func FuzzOpen(f *testing.F) {
 		again.Hash = l.Hash
 		equal(t, again, l)
 	})
+}
+
+// TestOfflineRoot opens a list with nothing but the root above the bridge CA.
+func TestOfflineRoot(t *testing.T) {
+	root := issue(t, "Root", nil, ca)
+	bridge := issue(t, "Bridge", root, ca)
+	b := &bench{bridge: root, signer: issue(t, "List signer", bridge, signsLists), archive: &memory{}, now: noon}
+	b.Publisher = b.with(b.signer)
+	b.publish(t, entry(t, "alpha"))
+	_, der := b.publish(t)
+	if _, err := signedlist.Open(der, pool(bridge.Cert), noon); err != nil {
+		t.Errorf("with the bridge CA as anchor: %v", err)
+	}
+	if _, err := signedlist.Open(der, newBench(t).roots(), noon); !errors.Is(err, signedlist.ErrSignature) {
+		t.Errorf("with another root: got %v, want ErrSignature", err)
+	}
 }

@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"io"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,8 +15,9 @@ import (
 
 func initCommand() *cobra.Command {
 	var o ceremony.Options
-	var kind string
 	var persons []string
+	var k keyFlags
+	var rootPassphraseFile, output string
 	c := &cobra.Command{
 		Use:   "init DIR --name NAME --level OID --url URL --responder-url URL",
 		Short: "Found a bridge: keys, store, configuration, first persons",
@@ -41,6 +37,11 @@ bridged-passphrase, or is asked at the terminal. Persons' credentials are not
 encrypted. Keys that exist already, on a PKCS #11 token for instance, are named
 by --bridge-ca-key and its like.
 
+The bridge CA signs itself, unless an offline root certifies it: with --certified
+one on another machine, see "bridged ceremony --help", and with --root one in a
+directory here, which is founded if it is not there, and is to be taken away
+afterwards.
+
 The URLs are written into certificates; choose names that last.`,
 		Example: `  bridged init /var/lib/bridged --name "Example Bridge" \
     --level 1.3.6.1.4.1.32473.1.1 \
@@ -50,7 +51,9 @@ The URLs are written into certificates; choose names that last.`,
     --url http://bridge.example --responder-url http://ocsp.bridge.example`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Key = keys.Kind(kind)
+			if err := k.check(); err != nil {
+				return err
+			}
 			for _, text := range persons {
 				p, err := parsePerson(text)
 				if err != nil {
@@ -61,14 +64,19 @@ The URLs are written into certificates; choose names that last.`,
 			if len(persons) > 0 && !cmd.Flags().Changed("officer") {
 				o.Officers = nil
 			}
-			if o.PlainKeys && o.Keys.PassphraseFile != "" {
-				return fault.New(fault.Invalid, "--plain-keys and --passphrase-file exclude each other")
+			o.Key, o.PlainKeys, o.Keys.PassphraseFile = keys.Kind(k.kind), k.plain, k.passphraseFile
+			o.Passphrase = func() ([]byte, error) {
+				if o.Certified != "" { // the key was made, and its passphrase chosen, before
+					return passphrase(k.passphraseFile, "the bridge's keys")
+				}
+				return newPassphrase(k.passphraseFile, "the bridge's keys")
 			}
-			o.Passphrase = func() ([]byte, error) { return newPassphrase(o.Keys.PassphraseFile) }
-			if err := absolute(&o.Keys.PassphraseFile, &o.Keys.BridgeCA, &o.Keys.ListSigner, &o.Keys.OCSPSigner); err != nil {
+			o.RootPassphrase = func() ([]byte, error) { return rootPassphrase(o.Root, rootPassphraseFile) }
+			if err := absolute(&o.Keys.BridgeCA, &o.Keys.ListSigner, &o.Keys.OCSPSigner); err != nil {
 				return err
 			}
-			return found(cmd.Context(), cmd.OutOrStdout(), args[0], o)
+			r, err := ceremony.Found(cmd.Context(), args[0], o)
+			return report(cmd.OutOrStdout(), output, r, err)
 		},
 	}
 	f := c.Flags()
@@ -86,12 +94,14 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringVar(&o.Repository, "repository", "127.0.0.1:7080", "address of the HTTP repository")
 	f.StringVar(&o.Suffix, "suffix", "o=bridge", "root of the directory tree")
 	f.StringArrayVar(&o.Allow, "allow", nil, "non-public address range of members that may be connected to; repeat it")
-	f.StringVar(&kind, "key", string(keys.RSA3072), "kind of keys: rsa-3072, p-256, p-384")
-	f.StringVar(&o.Keys.PassphraseFile, "passphrase-file", "", "file with the one line that the keys are encrypted with")
 	f.StringVar(&o.Keys.BridgeCA, "bridge-ca-key", "", "key of the bridge CA that exists already: a file or a pkcs11: URI")
 	f.StringVar(&o.Keys.ListSigner, "list-signer-key", "", "the same for the list signer")
 	f.StringVar(&o.Keys.OCSPSigner, "ocsp-signer-key", "", "the same for the OCSP signer")
-	f.BoolVar(&o.PlainKeys, "plain-keys", false, "store the keys unencrypted")
+	f.StringVar(&o.Certified, "certified", "", "directory with what an offline root gave back for the request made in DIR")
+	f.StringVar(&o.Root, "root", "", "directory of an offline root here, which certifies the bridge CA")
+	f.StringVar(&rootPassphraseFile, "root-passphrase-file", "", "file with the root's passphrase, which must be another")
+	k.add(c)
+	outputFlag(c, &output)
 	return c
 }
 
@@ -128,39 +138,4 @@ func absolute(paths ...*string) (err error) {
 		}
 	}
 	return nil
-}
-
-// protection says what keeps strangers from the keys.
-func protection(o ceremony.Options) string {
-	switch {
-	case o.PlainKeys:
-		return "not encrypted; whoever reads these files is the bridge"
-	case o.Keys.PassphraseFile != "":
-		return "all encrypted with the passphrase in " + o.Keys.PassphraseFile
-	}
-	return "all encrypted; give the daemon the passphrase by keys.passphrase_file\n" +
-		"               or as systemd credential bridged-passphrase"
-}
-
-func found(ctx context.Context, w io.Writer, dir string, o ceremony.Options) error {
-	r, err := ceremony.Found(ctx, dir, o)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "Bridge CA      %s\n", r.BridgeCA.Subject)
-	fmt.Fprintf(w, "Valid until    %s\n", r.BridgeCA.NotAfter.Format("2006-01-02"))
-	fmt.Fprintf(w, "Fingerprint    %s\n", ceremony.Fingerprint(r.BridgeCA))
-	for _, path := range r.Keys {
-		fmt.Fprintf(w, "Key            %s\n", path)
-	}
-	fmt.Fprintf(w, "               %s\n", protection(o))
-	for _, id := range slices.Sorted(maps.Keys(r.Persons)) {
-		fmt.Fprintf(w, "Person         %s: hand over %s and delete it here\n", id, r.Persons[id])
-	}
-	if r.Appointers < 3 {
-		fmt.Fprintf(w, "               only %d can appoint others, and it takes two: appoint a third before one is lost\n", r.Appointers)
-	}
-	fmt.Fprintf(w, "Configuration  %s\n", r.Config)
-	_, err = fmt.Fprintf(w, "\nServe it with: bridged run --config %s\n", r.Config)
-	return err
 }

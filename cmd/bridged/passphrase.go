@@ -11,26 +11,47 @@ import (
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/keys"
+	"bridge.example/internal/setup/statedir"
 )
 
 // newPassphrase returns what new keys are sealed under: from file or systemd,
-// or else asked at the terminal.
-func newPassphrase(file string) ([]byte, error) {
+// or else asked at the terminal. of says whose it is.
+func newPassphrase(file, of string) ([]byte, error) {
+	return anyPassphrase(file, "Passphrase for "+of+": ", "The same again: ")
+}
+
+// passphrase is newPassphrase for keys that were sealed before.
+func passphrase(file, of string) ([]byte, error) {
+	return anyPassphrase(file, "Passphrase of "+of+": ")
+}
+
+// rootPassphrase never takes what systemd hands to the daemon.
+func rootPassphrase(dir, file string) ([]byte, error) {
+	if file != "" {
+		return keys.Passphrase(file)
+	}
+	if _, err := os.Stat(statedir.Dir(dir).RootSettings()); err == nil {
+		return ask("Passphrase of the root's key: ")
+	}
+	return ask("Passphrase for the root's key: ", "The same again: ")
+}
+
+func anyPassphrase(file string, prompts ...string) ([]byte, error) {
 	p, err := keys.Passphrase(file)
 	if p != nil || err != nil {
 		return p, err
 	}
+	return ask(prompts...)
+}
+
+// ask asks at the terminal, twice for a new passphrase, so that a slip of the
+// finger locks nobody out. In raw mode Ctrl-C ends the reading and not the
+// process, which would leave the terminal without echo.
+func ask(prompts ...string) (_ []byte, err error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, hinted{fault.New(fault.Invalid, "keys: nobody is at the terminal to give a passphrase"),
 			"name a file that holds one with --passphrase-file FILE, or leave the keys unencrypted with --plain-keys"}
 	}
-	return askNew()
-}
-
-// askNew asks twice, so that a slip of the finger locks nobody out. In raw mode
-// Ctrl-C ends the reading and not the process, which would leave the terminal
-// without echo.
-func askNew() (_ []byte, err error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.MakeRaw(fd)
 	if err != nil {
@@ -41,19 +62,21 @@ func askNew() (_ []byte, err error) {
 		io.Reader
 		io.Writer
 	}{os.Stdin, os.Stderr}, "")
-	var answers [2][]byte
-	for i, prompt := range []string{"Passphrase for the bridge's keys: ", "The same again: "} {
+	var first []byte
+	for i, prompt := range prompts {
 		s, err := t.ReadPassword(prompt)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "keys: no passphrase was given")
 		}
-		answers[i] = []byte(s)
-		if err := keys.Strong(answers[i]); err != nil {
+		if i == 0 {
+			first = []byte(s)
+		}
+		if err := keys.Strong(first); err != nil {
 			return nil, err
 		}
+		if !bytes.Equal([]byte(s), first) {
+			return nil, fault.New(fault.Invalid, "keys: the two passphrases differ")
+		}
 	}
-	if !bytes.Equal(answers[0], answers[1]) {
-		return nil, fault.New(fault.Invalid, "keys: the two passphrases differ")
-	}
-	return answers[0], nil
+	return first, nil
 }

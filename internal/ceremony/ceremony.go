@@ -5,7 +5,7 @@ package ceremony
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	_ "embed"
@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/template"
@@ -63,17 +64,18 @@ type Options struct {
 	Keys config.Keys
 	// PlainKeys leaves the key files unsealed.
 	PlainKeys bool
-	Now       func() time.Time
-}
 
-// Report says what was made.
-type Report struct {
-	Config   string
-	BridgeCA *x509.Certificate
-	Keys     []string             // files of the keys made; persons' are in Persons
-	Persons  map[people.ID]string // credential directories
-	// Appointers is how many of the persons can appoint others.
-	Appointers int
+	// Certified is a directory with what an offline root gave back for the
+	// request that [Request] made. Without it the bridge CA signs itself, unless
+	// Root is set.
+	Certified string
+	// Root is the directory of an offline root that certifies the bridge CA. One
+	// that is not there is founded, sealed under RootPassphrase, which must be
+	// another than Passphrase.
+	Root           string
+	RootPassphrase func() ([]byte, error)
+
+	Now func() time.Time
 }
 
 const bridgeYears = 10
@@ -81,35 +83,61 @@ const bridgeYears = 10
 // Found makes the state directory dir, which must not exist or be empty
 // (Conflict). The configuration is written last: a directory without one was
 // not finished, and is of no use.
-func Found(ctx context.Context, dir string, o Options) (*Report, error) {
+func Found(ctx context.Context, dir string, o Options) (_ *Report, err error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
 	d := statedir.Dir(dir)
-	if err := vacant(d); err != nil {
+	if err := awaits(d, o); err != nil {
 		return nil, err
 	}
-	var passphrase []byte
-	if !o.PlainKeys {
-		var err error
-		if passphrase, err = o.Passphrase(); err != nil {
-			return nil, err
-		}
-		if err := keys.Strong(passphrase); err != nil {
-			return nil, err
-		}
-	}
-	existing, err := openExisting(o.Keys, passphrase)
+	passphrase, err := newPassphrase(o.PlainKeys, o.Passphrase)
 	if err != nil {
 		return nil, err
 	}
-	if err := makeFolders(d); err != nil {
+	places := map[string]string{statedir.BridgeCA: o.Keys.BridgeCA, statedir.ListSigner: o.Keys.ListSigner, statedir.OCSPSigner: o.Keys.OCSPSigner}
+	var above *certified
+	if o.Certified != "" {
+		if above, err = readCertified(o.Certified, o); err != nil {
+			return nil, err
+		}
+		if o.Keys.BridgeCA == "" {
+			places[statedir.BridgeCA] = d.Key(statedir.BridgeCA)
+		}
+	}
+	existing, err := openExisting(places, passphrase)
+	if err != nil {
 		return nil, err
 	}
-	r := &Report{Config: d.Config(), Persons: map[people.ID]string{}}
+	if key, ok := existing[statedir.BridgeCA]; ok && above != nil && !isKeyOf(key, above.ca) {
+		return nil, fault.New(fault.Invalid, "the root certified another key than the one in %s", key.place)
+	}
+	var root *Root
+	if o.Root != "" {
+		if root, err = o.openRoot(ctx, passphrase); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, root.Close()) }()
+	}
+	if err := begin(d, d.Folders()); err != nil {
+		return nil, err
+	}
+	r := &Report{Made: "bridge", Directory: dir, Config: d.Config(), Persons: map[people.ID]string{}}
 	ring := keyring{d, passphrase, existing, r}
 	now := o.Now().UTC().Truncate(time.Second)
-	if r.BridgeCA, err = foundBridge(ctx, d, o, ring, now); err != nil {
+	caKey, err := ring.key(statedir.BridgeCA, o.Key)
+	if err != nil {
+		return nil, err
+	}
+	if root != nil {
+		if above, err = root.certify(ctx, caKey, o); err != nil {
+			return nil, err
+		}
+	}
+	if above != nil {
+		r.Root = above.Certificate
+	}
+	if r.BridgeCA, err = foundBridge(ctx, d, o, ring, caKey, above, now); err != nil {
 		return nil, err
 	}
 	admin, err := newAdminCA(d, o.Name, ring, now)
@@ -122,7 +150,10 @@ func Found(ctx context.Context, dir string, o Options) (*Report, error) {
 	if err := admin.persons(ctx, d, o, r); err != nil {
 		return nil, err
 	}
-	return r, writeConfig(d, o)
+	if err := statedir.Replace(d.Config(), []byte(render(o)), 0o600); err != nil {
+		return nil, err
+	}
+	return r, finish(d)
 }
 
 // complete fills in defaults and refuses what cannot work.
@@ -130,7 +161,7 @@ func (o *Options) complete() error {
 	if o.Key == "" {
 		o.Key = keys.RSA3072
 	}
-	if !slices.Contains([]keys.Kind{keys.RSA3072, keys.P256, keys.P384}, o.Key) {
+	if !slices.Contains(kinds, o.Key) {
 		return fault.New(fault.Invalid, "%q is not a kind of key", o.Key)
 	}
 	if o.Now == nil {
@@ -151,6 +182,9 @@ func (o *Options) complete() error {
 	if _, err := x509.ParseOID(o.Level); err != nil {
 		return fault.New(fault.Invalid, "level: %q is not an object identifier", o.Level)
 	}
+	if o.Root != "" && o.Certified != "" {
+		return fault.New(fault.Invalid, "a bridge CA has one root: what it gave back, or its directory")
+	}
 	for _, officer := range o.Officers {
 		o.Persons = append(o.Persons, people.Person{ID: people.ID(officer), Roles: []membership.Role{membership.Officer, membership.Approver}})
 	}
@@ -164,46 +198,89 @@ func (o *Options) complete() error {
 	return err
 }
 
-func (o *Options) subject(cn string) pkix.Name {
-	n := pkix.Name{Organization: []string{o.Name}, CommonName: cn}
-	if o.Country != "" {
-		n.Country = []string{o.Country}
+// subject is a name that belongs to the bridge called bridge.
+func subject(bridge, country, cn string) pkix.Name {
+	n := pkix.Name{Organization: []string{bridge}, CommonName: cn}
+	if country != "" {
+		n.Country = []string{country}
 	}
 	return n
 }
 
-// vacant reports whether a bridge can be founded at d.
-func vacant(d statedir.Dir) error {
+// awaits reports whether a bridge can be founded at d: nothing is there or, for
+// what a root certified, what Request made.
+func awaits(d statedir.Dir, o Options) error {
+	if o.Certified == "" {
+		return vacant(d, d.Config())
+	}
+	for _, path := range []string{d.Unfinished(), d.Config(), d.Store()} {
+		if _, err := os.Stat(path); err == nil {
+			return vacant(d, d.Config())
+		}
+	}
+	if _, err := os.Stat(d.Request()); err != nil {
+		return fault.New(fault.NotFound, "founding a bridge: %s is not where \"bridged ceremony request\" began: %w", d, err)
+	}
+	return nil
+}
+
+// vacant reports whether something can be founded at d. last is the file that
+// is written last.
+func vacant(d statedir.Dir, last string) error {
 	entries, err := os.ReadDir(string(d))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return fault.New(fault.Denied, "founding a bridge: %w", err)
 	case len(entries) > 0:
-		if _, err := os.Stat(d.Config()); err == nil {
-			return fault.New(fault.Conflict, "founding a bridge: %s holds one already", d)
+		if _, err := os.Stat(last); err == nil {
+			return fault.New(fault.Conflict, "founding: %s holds one already", d)
 		}
-		return fault.New(fault.Conflict, "founding a bridge: %s is not empty; if an earlier attempt broke off there, remove it", d)
+		if _, err := os.Stat(d.Unfinished()); err == nil {
+			return fault.New(fault.Conflict, "founding: an earlier attempt broke off in %s; its file %s says what to do", d, filepath.Base(d.Unfinished()))
+		}
+		return fault.New(fault.Conflict, "founding: %s is not empty", d)
 	}
 	return nil
 }
 
-func makeFolders(d statedir.Dir) error {
-	for _, folder := range append([]string{string(d)}, d.Folders()...) {
+const unfinished = `A founding began here and was not finished. Nothing here may be used.
+Remove this directory and begin again. If a root has certified the bridge CA
+whose key is here, revoke that certificate with "bridged ceremony revoke".
+`
+
+// begin makes the folders, and the file that stays until finish.
+func begin(d statedir.Dir, folders []string) error {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return fault.New(fault.Denied, "founding: %w", err)
+	}
+	if err := statedir.Replace(d.Unfinished(), []byte(unfinished), 0o600); err != nil {
+		return err
+	}
+	for _, folder := range folders {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return fault.New(fault.Denied, "founding a bridge: %w", err)
+			return fault.New(fault.Denied, "founding: %w", err)
 		}
 	}
 	return nil
 }
 
-// foundBridge makes the bridge CA, and through its ledger the two signers.
-func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, now time.Time) (ca *x509.Certificate, err error) {
-	caKey, err := ring.key(statedir.BridgeCA, o.Key)
-	if err != nil {
-		return nil, err
+func finish(d statedir.Dir) error { return os.Remove(d.Unfinished()) }
+
+func isKeyOf(key crypto.Signer, c *x509.Certificate) bool {
+	k, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(c.PublicKey)
+}
+
+// foundBridge makes the certificate of the bridge CA, or takes the one that a
+// root gave it, and through its ledger the two signers.
+func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, caKey crypto.Signer, above *certified, now time.Time) (ca *x509.Certificate, err error) {
+	if above == nil {
+		ca, err = crosscert.NewRoot(caKey, subject(o.Name, o.Country, o.Name+" CA"), now.Add(-time.Minute), now.AddDate(bridgeYears, 0, 0).Add(-time.Minute))
+	} else {
+		ca = above.ca
+		err = errors.Join(d.WriteCertificate(statedir.Root, above.Certificate), statedir.Replace(d.RootCRL(), above.CRL.Raw, 0o644))
 	}
-	ca, err = crosscert.NewRoot(caKey, o.subject(o.Name+" CA"), now.Add(-time.Minute), now.AddDate(bridgeYears, 0, 0).Add(-time.Minute))
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +312,7 @@ func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, n
 			return nil, err
 		}
 		cert, err := authority.IssueSigner(ctx, crosscert.SignerRequest{
-			Profile: s.profile, Name: o.subject(s.name), Key: key.Public(), Policies: []x509.OID{level},
+			Profile: s.profile, Name: subject(o.Name, o.Country, s.name), Key: key.Public(), Policies: []x509.OID{level},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("certifying the %s: %w", s.name, err)
@@ -259,18 +336,6 @@ func render(o Options) string {
 	return b.String()
 }
 
-// writeConfig writes the configuration whole or not at all.
-func writeConfig(d statedir.Dir, o Options) error {
-	temp := d.Config() + ".new"
-	if err := os.WriteFile(temp, []byte(render(o)), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, d.Config())
-}
-
 // Fingerprint is the SHA-256 of a certificate as people compare it: upper-case
 // hex, in pairs.
-func Fingerprint(c *x509.Certificate) string {
-	h := sha256.Sum256(c.Raw)
-	return strings.ReplaceAll(fmt.Sprintf("% X", h), " ", ":")
-}
+func Fingerprint(c *x509.Certificate) string { return KeyFingerprint(c.Raw) }

@@ -3,43 +3,69 @@ package ceremony
 import (
 	"crypto"
 
-	"bridge.example/internal/setup/config"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
 )
 
-// keyring makes the keys of a bridge, but for those that exist already.
+// kinds of keys that can be made.
+var kinds = []keys.Kind{keys.RSA3072, keys.P256, keys.P384}
+
+// keyring makes the keys of a bridge or a root, but for those that exist
+// already.
 type keyring struct {
 	dir        statedir.Dir
 	passphrase []byte // nil leaves key files plain
-	existing   map[string]crypto.Signer
+	existing   map[string]existingKey
 	report     *Report
 }
 
-// openExisting opens the keys that c names, before anything is made.
-func openExisting(c config.Keys, passphrase []byte) (map[string]crypto.Signer, error) {
-	existing := map[string]crypto.Signer{}
-	for name, locator := range map[string]string{
-		statedir.BridgeCA: c.BridgeCA, statedir.ListSigner: c.ListSigner, statedir.OCSPSigner: c.OCSPSigner,
-	} {
-		if locator == "" {
+// existingKey is one that was made before, and where it is.
+type existingKey struct {
+	crypto.Signer
+	place string
+}
+
+// newPassphrase returns what new keys are sealed under; nil for plain ones.
+func newPassphrase(plain bool, ask func() ([]byte, error)) ([]byte, error) {
+	if plain {
+		return nil, nil
+	}
+	if ask == nil {
+		return nil, fault.New(fault.Invalid, "keys: want a passphrase")
+	}
+	p, err := ask()
+	if err != nil {
+		return nil, err
+	}
+	return p, keys.Strong(p)
+}
+
+// openExisting opens the keys at these places, before anything is made.
+func openExisting(places map[string]string, passphrase []byte) (map[string]existingKey, error) {
+	existing := map[string]existingKey{}
+	for name, place := range places {
+		if place == "" {
 			continue
 		}
-		key, err := keys.Open(locator, passphrase)
+		key, err := keys.Open(place, passphrase)
 		if err != nil {
 			return nil, err
 		}
-		existing[name] = key
+		existing[name] = existingKey{key, place}
 	}
 	return existing, nil
 }
 
 // key returns the key called name, new and of kind k unless it exists.
 func (r keyring) key(name string, k keys.Kind) (crypto.Signer, error) {
+	said := Key{Name: name, Holder: holders[name]}
 	if key, ok := r.existing[name]; ok {
-		return key, nil
+		said.Place = key.place
+		r.report.Keys = append(r.report.Keys, said)
+		return key.Signer, nil
 	}
-	path := r.dir.Key(name)
-	r.report.Keys = append(r.report.Keys, path)
-	return keys.Create(path, k, r.passphrase)
+	said.Place, said.New, said.Kind, said.Sealed = r.dir.Key(name), true, k, r.passphrase != nil
+	r.report.Keys = append(r.report.Keys, said)
+	return keys.Create(said.Place, k, r.passphrase)
 }

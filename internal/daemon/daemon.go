@@ -133,6 +133,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Own: vocsp.Route{Issuer: m.bridgeCA.cert, Source: vocsp.Local(m.bridgeCA.cert, d.signers.responding.Load, d.ownStatus)},
 
 		BridgeCA: m.bridgeCA.cert,
+		Root:     func() *crosscert.OfflineRoot { return m.root.current(d.log) },
 		Signers:  d.signers.certificates(),
 		Levels:   m.levels,
 		Every:    c.Reconcile,

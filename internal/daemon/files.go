@@ -81,6 +81,13 @@ func published(a *federation.Artifacts, old *repository.Files) (out []repository
 	add(repository.File{Path: crosscert.CRLPath, ContentType: typeCRL, Body: a.CRL, Modified: a.CRLThisUpdate, Expires: a.CRLNextUpdate})
 	add(repository.File{Path: BridgeCAPath, ContentType: typeCertificate, Body: a.BridgeCA.Raw, Modified: a.BridgeCA.NotBefore})
 	var to, from [][]*x509.Certificate
+	if r := a.Root; r != nil {
+		add(repository.File{Path: crosscert.RootPath, ContentType: typeCertificate, Body: r.Certificate.Raw, Modified: r.Certificate.NotBefore})
+		if r.CRL != nil {
+			add(repository.File{Path: crosscert.RootCRLPath, ContentType: typeCRL, Body: r.CRL.Raw, Modified: r.CRL.ThisUpdate, Expires: r.CRL.NextUpdate})
+		}
+		from = append(from, []*x509.Certificate{a.BridgeCA})
+	}
 	for _, t := range a.Trusted {
 		to, from = append(to, t.CrossTo), append(from, t.CrossFrom)
 		bundle(crosscert.IssuedByPath(string(t.ID)), t.CrossFrom, t.Intermediates)

@@ -26,6 +26,7 @@ type pair struct {
 type material struct {
 	bridgeCA, listSigner, ocspSigner pair
 	adminCA                          pair
+	root                             *root // nil when the bridge CA signed itself
 	adminServer                      tls.Certificate
 	startTLS                         *tls.Config // nil when not offered
 	levels                           []x509.OID
@@ -79,6 +80,8 @@ func load(c *config.Config) (*material, error) {
 			errs = append(errs, fault.New(fault.Invalid, "certificate of %q was not issued by this bridge CA: %w", signer.Subject, err))
 		}
 	}
+	m.root, err = readRoot(d, m.bridgeCA.cert, m.levels)
+	errs = append(errs, err)
 	m.adminServer = tls.Certificate{Certificate: [][]byte{server.cert.Raw}, PrivateKey: server.key, Leaf: server.cert}
 	return m, errors.Join(errs...)
 }

@@ -30,6 +30,7 @@ type signers struct {
 	authority *crosscert.Authority
 	dir       statedir.Dir
 	bridgeCA  *x509.Certificate
+	root      *root // nil when the bridge CA signed itself
 	levels    []x509.OID
 	log       *slog.Logger
 
@@ -39,7 +40,7 @@ type signers struct {
 }
 
 func newSigners(a *crosscert.Authority, dir statedir.Dir, m *material, log *slog.Logger) *signers {
-	s := &signers{authority: a, dir: dir, bridgeCA: m.bridgeCA.cert, levels: m.levels, log: log, list: m.listSigner, ocsp: m.ocspSigner}
+	s := &signers{authority: a, dir: dir, bridgeCA: m.bridgeCA.cert, root: m.root, levels: m.levels, log: log, list: m.listSigner, ocsp: m.ocspSigner}
 	s.respond()
 	return s
 }
@@ -51,7 +52,11 @@ func (s *signers) respond() {
 
 // listing is what signs lists, under the newest certificate.
 func (s *signers) listing() cms.Signer {
-	return cms.Signer{Cert: s.list.cert, Chain: []*x509.Certificate{s.bridgeCA}, Key: s.list.key}
+	chain := []*x509.Certificate{s.bridgeCA}
+	if s.root != nil {
+		chain = append(chain, s.root.offline.Certificate)
+	}
+	return cms.Signer{Cert: s.list.cert, Chain: chain, Key: s.list.key}
 }
 
 func (s *signers) certificates() []*x509.Certificate {
@@ -87,6 +92,12 @@ func (s *signers) run(ctx context.Context, announce func(context.Context) error)
 // soon, and keeps them in the state directory. It reports whether there is a new
 // one, even if the error says that another could not be had, or kept.
 func (s *signers) renew(ctx context.Context) (renewed bool, err error) {
+	if r := s.root.current(s.log); r != nil {
+		if err := r.Supports(s.bridgeCA, time.Now()); err != nil {
+			s.log.Error("signers are not renewed", "err", err)
+			return false, nil
+		}
+	}
 	var errs []error
 	for _, r := range []struct {
 		name    string

@@ -5,13 +5,15 @@ import (
 	"sync"
 	"time"
 
+	"bridge.example/crosscert"
 	"bridge.example/membership"
 )
 
 // Artifacts is what the bridge publishes at one moment. It is immutable.
 type Artifacts struct {
 	BridgeCA *x509.Certificate
-	Signers  []*x509.Certificate // of the list and of OCSP responses
+	Root     *crosscert.OfflineRoot // nil when the bridge CA signed itself
+	Signers  []*x509.Certificate    // of the list and of OCSP responses
 
 	List           []byte // CMS SignedData, DER
 	ListNumber     int64

@@ -16,7 +16,8 @@ import (
 // certificates first. Who is gets the new one before the one it replaces is
 // revoked, so that a path exists throughout. A cross-certificate cannot be held
 // (S/MIME BR §7.2.2): suspension revokes it, and resuming issues a new one.
-func (f *Federation) certify(ctx context.Context, members []membership.Member, trusted []Trusted) error {
+// When halt is set, it is why nobody gets a new one.
+func (f *Federation) certify(ctx context.Context, members []membership.Member, trusted []Trusted, halt error) error {
 	byID := map[membership.ID]*Trusted{}
 	for i := range trusted {
 		byID[trusted[i].ID] = &trusted[i]
@@ -34,7 +35,7 @@ func (f *Federation) certify(ctx context.Context, members []membership.Member, t
 	}
 	for _, m := range members {
 		if t := byID[m.ID]; t != nil {
-			note(m.ID, f.renew(ctx, t, m))
+			note(m.ID, f.renew(ctx, t, m, halt))
 		}
 	}
 	return errors.Join(errs...)
@@ -59,7 +60,7 @@ func (f *Federation) revoke(ctx context.Context, certs []*x509.Certificate, why 
 
 // renew issues what a member in force needs and does not have, then revokes
 // what it has and does not need.
-func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member) error {
+func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member, halt error) error {
 	wanted, err := f.requests(t, m)
 	if err != nil {
 		return err
@@ -74,6 +75,9 @@ func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member)
 			t.CrossTo = append(t.CrossTo, live[i])
 			live = slices.Delete(live, i, i+1)
 			continue
+		}
+		if halt != nil {
+			return halt
 		}
 		cert, err := f.Authority.Issue(ctx, r)
 		if err != nil {

@@ -24,7 +24,8 @@ import (
 	"bridge.example/vocsp"
 )
 
-// Parts is what a Federation joins. All fields but Now and Log are required.
+// Parts is what a Federation joins. All fields but Root, Now and Log are
+// required.
 type Parts struct {
 	Register  *membership.Register
 	Authority *crosscert.Authority
@@ -43,8 +44,12 @@ type Parts struct {
 	Own vocsp.Route
 
 	BridgeCA *x509.Certificate
-	Signers  []*x509.Certificate // of the list and of OCSP responses
-	Levels   []x509.OID          // the bridge's assurance levels
+	// Root returns the root above the bridge CA with its newest CRL, nil when
+	// there is none. While that CRL does not vouch for the bridge CA, nobody gets
+	// a new certificate or enters the list; what takes trust away goes on.
+	Root    func() *crosscert.OfflineRoot
+	Signers []*x509.Certificate // of the list and of OCSP responses
+	Levels  []x509.OID          // the bridge's assurance levels
 	// Every is the longest time between two reconciliations.
 	Every time.Duration
 
@@ -79,8 +84,11 @@ func New(p Parts) *Federation {
 	if p.Log == nil {
 		p.Log = slog.Default()
 	}
+	if p.Root == nil {
+		p.Root = func() *crosscert.OfflineRoot { return nil }
+	}
 	f := &Federation{Parts: p, tables: newTables()}
-	f.artifacts.Store(&Artifacts{BridgeCA: p.BridgeCA, Signers: p.Signers})
+	f.artifacts.Store(&Artifacts{BridgeCA: p.BridgeCA, Root: p.Root(), Signers: p.Signers})
 	f.outcome.Store(&outcome{})
 	return f
 }
@@ -212,8 +220,18 @@ func (f *Federation) reconcile(ctx context.Context) error {
 	}
 	trusted := f.trusted(members)
 	errs := []error{f.route(members, trusted)}
-	errs = append(errs, f.certify(ctx, members, trusted))
-	next := &Artifacts{BridgeCA: f.BridgeCA, Signers: f.Signers, Trusted: trusted}
+	root := f.Root()
+	var halt error
+	if root != nil {
+		if halt = root.Supports(f.BridgeCA, f.Now()); halt != nil {
+			errs = append(errs, fmt.Errorf("nothing new is signed: %w", halt))
+		}
+	}
+	errs = append(errs, f.certify(ctx, members, trusted, halt))
+	next := &Artifacts{BridgeCA: f.BridgeCA, Root: root, Signers: f.Signers, Trusted: trusted}
+	if halt != nil {
+		next.Trusted = slices.DeleteFunc(trusted, func(t Trusted) bool { return len(t.CrossTo) == 0 })
+	}
 	errs = append(errs, f.publish(ctx, next))
 	f.artifacts.Store(next)
 	return errors.Join(errs...)

@@ -11,21 +11,21 @@ import (
 
 // paths is what is published, prepared for building paths.
 type paths struct {
-	pool   *pathval.Pool
-	bridge pathval.Name
-	crls   *pathval.CRLs
+	pool *pathval.Pool
+	own  []pathval.Name // of the bridge CA and the root above it
+	crls *pathval.CRLs
 }
 
 // BuildPath finds a path to leaf as [pathval.Build] does, through the bridge CA,
 // the members in force, and the cross-certificates between them. It sets
-// in.Revocation: what the bridge issued must not be on its CRL, which must be
-// current; what others issued is for the relying party to ask about.
+// in.Revocation: what the bridge and its root issued must not be on their CRLs,
+// which must be current; what others issued is for the relying party to ask about.
 func (a *Artifacts) BuildPath(ctx context.Context, leaf *pathval.Certificate, in pathval.Inputs) (*pathval.Result, error) {
 	a.once.Do(a.preparePaths)
 	p := &a.paths
 	in.Revocation = pathval.StatusFunc(func(ctx context.Context, q pathval.StatusQuery) error {
 		// By name: whoever only poses as the bridge has no list that verifies.
-		if !q.Issuer().Subject.Equal(p.bridge) {
+		if !slices.ContainsFunc(p.own, q.Issuer().Subject.Equal) {
 			return nil
 		}
 		return p.crls.Check(ctx, q)
@@ -44,11 +44,18 @@ func (a *Artifacts) preparePaths() {
 			}
 		}
 	}
+	ders := [][]byte{a.CRL}
 	if a.BridgeCA != nil {
 		add(a.BridgeCA)
 	}
-	if len(certs) > 0 {
-		a.paths.bridge = certs[0].Subject
+	if a.Root != nil {
+		add(a.Root.Certificate)
+		if a.Root.CRL != nil {
+			ders = append(ders, a.Root.CRL.Raw)
+		}
+	}
+	for _, c := range certs {
+		a.paths.own = append(a.paths.own, c.Subject)
 	}
 	for _, t := range a.Trusted {
 		add(slices.Concat(t.Anchors, t.Intermediates, t.CrossTo, t.CrossFrom)...)
@@ -56,8 +63,10 @@ func (a *Artifacts) preparePaths() {
 	a.paths.pool = pathval.NewPool(certs...)
 	// Without a list that can be used, nothing that the bridge issued is good.
 	var lists []*crl.List
-	if l, err := crl.Parse(a.CRL); err == nil {
-		lists = append(lists, l)
+	for _, der := range ders {
+		if l, err := crl.Parse(der); err == nil {
+			lists = append(lists, l)
+		}
 	}
 	var err error
 	if a.paths.crls, err = pathval.NewCRLs(a.paths.pool, lists...); err != nil {

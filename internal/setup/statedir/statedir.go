@@ -1,5 +1,5 @@
 // Package statedir knows where things lie in the directory that holds all of
-// one bridge's state.
+// one bridge's state, and in that of an offline root above it.
 package statedir
 
 import (
@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 // The names of keys and certificates.
 const (
+	Root        = "root" // the key is in the root's directory only
 	BridgeCA    = "bridge-ca"
 	ListSigner  = "list-signer"
 	OCSPSigner  = "ocsp-signer"
@@ -32,6 +34,21 @@ func (d Dir) Config() string { return filepath.Join(string(d), "bridged.yaml") }
 // Store is the file of records.
 func (d Dir) Store() string { return filepath.Join(string(d), "bridge.db") }
 
+// Request asks the root to certify the bridge CA: PKCS #10 in PEM.
+func (d Dir) Request() string { return filepath.Join(string(d), "request.pem") }
+
+// RootCRL is the root's CRL, in DER: the newest, as the bridge publishes it.
+func (d Dir) RootCRL() string { return filepath.Join(string(d), "root.crl") }
+
+// RootLedger is what the root remembers, in its own directory.
+func (d Dir) RootLedger() string { return filepath.Join(string(d), "root.db") }
+
+// RootSettings is what a root needs to know beside that, written last.
+func (d Dir) RootSettings() string { return filepath.Join(string(d), "root.json") }
+
+// Unfinished is there from the first to the last step of a founding.
+func (d Dir) Unfinished() string { return filepath.Join(string(d), "UNFINISHED") }
+
 // Key is the private key called name.
 func (d Dir) Key(name string) string { return filepath.Join(string(d), "keys", name+".pem") }
 
@@ -46,19 +63,26 @@ func (d Dir) Officer(person string) string { return filepath.Join(string(d), "of
 // Credential is the file with the password for a member's directory.
 func (d Dir) Credential(name string) string { return filepath.Join(string(d), "credentials", name) }
 
-// Folders are the directories inside, all for the owner alone.
+// RootFolders are the directories inside that of a root, all for the owner
+// alone.
+func (d Dir) RootFolders() []string {
+	return []string{filepath.Join(string(d), "keys"), filepath.Join(string(d), "certificates")}
+}
+
+// Folders are the directories inside that of a bridge.
 func (d Dir) Folders() []string {
-	var out []string
-	for _, name := range []string{"keys", "certificates", "officers", "credentials"} {
-		out = append(out, filepath.Join(string(d), name))
-	}
-	return out
+	return append(d.RootFolders(), filepath.Join(string(d), "officers"), filepath.Join(string(d), "credentials"))
 }
 
 // ReadCertificate reads the certificate called name. Errors: NotFound, Denied,
 // Invalid.
 func (d Dir) ReadCertificate(name string) (*x509.Certificate, error) {
-	path := d.Certificate(name)
+	return ReadCertificateFile(d.Certificate(name))
+}
+
+// ReadCertificateFile reads the one certificate in a PEM file. Errors as for
+// [Dir.ReadCertificate].
+func ReadCertificateFile(path string) (*x509.Certificate, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fault.New(kindOf(err), "reading certificate: %w", err)
@@ -81,11 +105,45 @@ func (d Dir) WriteCertificate(name string, c *x509.Certificate) error {
 
 // WritePEM writes c to path, for everyone to read, whole or not at all.
 func WritePEM(path string, c *x509.Certificate) error {
+	return Replace(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}), 0o644)
+}
+
+// Replace writes b to path, durably, and whole or not at all.
+func Replace(path string, b []byte, mode os.FileMode) error {
 	temp := path + ".new"
-	if err := os.WriteFile(temp, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}), 0o644); err != nil {
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return fault.New(kindOf(err), "writing: %w", err)
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(temp, path)
+}
+
+// maxCRLBytes is far above any CRL of a root, which revokes little.
+const maxCRLBytes = 1 << 20
+
+// ReadCRL reads the CRL in a DER file. Errors: NotFound, Denied, Invalid.
+func ReadCRL(path string) (*x509.RevocationList, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(kindOf(err), "reading CRL: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxCRLBytes+1))
+	if err != nil {
+		return nil, fault.New(kindOf(err), "reading CRL: %w", err)
+	}
+	if len(b) > maxCRLBytes {
+		return nil, fault.New(fault.Invalid, "reading CRL %s: longer than %d bytes", path, maxCRLBytes)
+	}
+	l, err := x509.ParseRevocationList(b)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "reading CRL %s: %w", path, err)
+	}
+	return l, nil
 }
 
 // ReadCredential reads the password called name, without the line end that

@@ -45,6 +45,7 @@ func closeBackend(b vdir.Backend) {
 // refused, it is emptied: better no answer than one for a member that left.
 func (f *Federation) route(members []membership.Member, trusted []Trusted) error {
 	var key strings.Builder
+	key.WriteString("own\n") // so that it is told once even where nobody is a member
 	records := map[membership.ID]membership.Member{}
 	for _, m := range members {
 		records[m.ID] = m

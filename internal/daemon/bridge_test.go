@@ -76,6 +76,13 @@ type bridge struct {
 // place.
 func start(t *testing.T, suffix string, edit func(*config.Config), members ...*lab.Organisation) *bridge {
 	t.Helper()
+	return founded(t, suffix, "").start(t, edit, members...)
+}
+
+// founded is the state of a bridge, below the root in a directory unless that
+// is empty.
+func founded(t *testing.T, suffix, root string) *bridge {
+	t.Helper()
 	b := &bridge{dir: statedir.Dir(filepath.Join(t.TempDir(), "bridge"))}
 	const free = "127.0.0.1:0"
 	_, err := ceremony.Found(t.Context(), string(b.dir), ceremony.Options{
@@ -83,11 +90,17 @@ func start(t *testing.T, suffix string, edit func(*config.Config), members ...*l
 		// Nobody follows these; what is published is fetched where it listens.
 		URL: "http://repository.bridge.example", ResponderURL: "http://ocsp.bridge.example",
 		Admin: free, Directory: free, Responder: free, Repository: free,
-		Suffix: suffix, Allow: []string{"127.0.0.1/32"},
+		Suffix: suffix, Allow: []string{"127.0.0.1/32"}, Root: root,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+// start runs the bridge whose state was founded.
+func (b *bridge) start(t *testing.T, edit func(*config.Config), members ...*lab.Organisation) *bridge {
+	t.Helper()
 	for _, m := range members {
 		if name := m.Directory().Credential; name != "" {
 			if err := os.WriteFile(b.dir.Credential(name), []byte(m.Spec.Password), 0o600); err != nil {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -31,7 +32,7 @@ func readRoot(d statedir.Dir, ca *x509.Certificate, levels []x509.OID) (*root, e
 	case fault.KindOf(err) == fault.NotFound && err != nil && selfSigned:
 		return nil, nil
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("the bridge CA did not sign itself, so a root did: %w", err)
 	}
 	r := &root{dir: d, offline: crosscert.OfflineRoot{Certificate: cert}}
 	if err := r.offline.Certifies(ca); err != nil {

@@ -98,10 +98,11 @@ func toldOf(r *ceremony.Report) made {
 		}
 	case "bridge":
 		if r.Root != nil {
-			m.Next = append(m.Next,
-				"Members' anchor is the root: compare its fingerprint with what is read aloud at the root's machine.",
-				"Take the root's directory away from this machine, if it is here.",
-				"Before the root's CRL runs out: bridged ceremony crl there, bridged ceremony import here.")
+			first := "Members' anchor is the root: compare its fingerprint with what is read aloud at the root's machine."
+			if r.RootDirectory != "" {
+				first = "Move " + r.RootDirectory + " to a medium without a network, and delete it here: it is members' anchor."
+			}
+			m.Next = append(m.Next, first, "Before the root's CRL runs out: bridged ceremony crl there, bridged ceremony import here.")
 		} else {
 			m.Next = append(m.Next, "Read the bridge CA's fingerprint aloud; members compare it before they trust.")
 		}

@@ -112,9 +112,10 @@ func Found(ctx context.Context, dir string, o Options) (_ *Report, err error) {
 	if key, ok := existing[statedir.BridgeCA]; ok && above != nil && !isKeyOf(key, above.ca) {
 		return nil, fault.New(fault.Invalid, "the root certified another key than the one in %s", key.place)
 	}
+	r := &Report{Made: "bridge", Directory: dir, Config: d.Config(), RootDirectory: o.Root, Persons: map[people.ID]string{}}
 	var root *Root
 	if o.Root != "" {
-		if root, err = o.openRoot(ctx, passphrase); err != nil {
+		if root, r.Keys, err = o.openRoot(ctx, passphrase); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, root.Close()) }()
@@ -122,7 +123,6 @@ func Found(ctx context.Context, dir string, o Options) (_ *Report, err error) {
 	if err := begin(d, d.Folders()); err != nil {
 		return nil, err
 	}
-	r := &Report{Made: "bridge", Directory: dir, Config: d.Config(), Persons: map[people.ID]string{}}
 	ring := keyring{d, passphrase, existing, r}
 	now := o.Now().UTC().Truncate(time.Second)
 	caKey, err := ring.key(statedir.BridgeCA, o.Key)
@@ -254,8 +254,8 @@ func begin(d statedir.Dir, folders []string) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return fault.New(fault.Denied, "founding: %w", err)
 	}
-	if err := statedir.Replace(d.Unfinished(), []byte(unfinished), 0o600); err != nil {
-		return err
+	if err := os.WriteFile(d.Unfinished(), []byte(unfinished), 0o600); err != nil {
+		return fault.New(fault.Denied, "founding: %w", err)
 	}
 	for _, folder := range folders {
 		if err := os.MkdirAll(folder, 0o700); err != nil {

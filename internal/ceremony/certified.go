@@ -62,25 +62,29 @@ func (c *certified) check(o Options) error {
 	return nil
 }
 
-// openRoot opens the root that is to certify, or founds it first.
-func (o *Options) openRoot(ctx context.Context, passphrase []byte) (*Root, error) {
+// openRoot opens the root that is to certify, or founds it first; then made are
+// its keys.
+func (o *Options) openRoot(ctx context.Context, passphrase []byte) (_ *Root, made []Key, err error) {
 	d, ask := statedir.Dir(o.Root), o.RootPassphrase
 	if _, err := os.Stat(d.RootSettings()); errors.Is(err, fs.ErrNotExist) {
 		p, err := newPassphrase(o.PlainKeys, ask)
 		if err != nil {
-			return nil, fmt.Errorf("founding the root: %w", err)
+			return nil, nil, fmt.Errorf("founding the root: %w", err)
 		}
 		if p != nil && bytes.Equal(p, passphrase) {
-			return nil, fault.New(fault.Invalid, "founding the root: its passphrase is that of the bridge's keys, which the daemon knows; choose another")
+			return nil, nil, fault.New(fault.Invalid, "founding the root: its passphrase is that of the bridge's keys, which the daemon knows; choose another")
 		}
 		ask = func() ([]byte, error) { return p, nil }
-		if _, err := FoundRoot(ctx, o.Root, RootOptions{
+		r, err := FoundRoot(ctx, o.Root, RootOptions{
 			Name: o.Name, Country: o.Country, URL: o.URL, Kind: o.Key, Passphrase: ask, PlainKeys: o.PlainKeys, Now: o.Now,
-		}); err != nil {
-			return nil, err
+		})
+		if err != nil {
+			return nil, nil, err
 		}
+		made = r.Keys
 	}
-	return OpenRoot(ctx, o.Root, ask, o.Now)
+	root, err := OpenRoot(ctx, o.Root, ask, o.Now)
+	return root, made, err
 }
 
 // certify does on one machine what Request, Certify and Export do on two.

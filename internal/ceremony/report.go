@@ -13,9 +13,11 @@ type Report struct {
 	Made      string // "bridge", "root" or "request"
 	Directory string
 
-	Config   string
-	Root     *x509.Certificate // nil when the bridge CA signs itself
-	BridgeCA *x509.Certificate
+	Config string
+	Root   *x509.Certificate // nil when the bridge CA signs itself
+	// RootDirectory is where the root is, if it is on this machine.
+	RootDirectory string
+	BridgeCA      *x509.Certificate
 	// Request is the file that the root certifies, RequestKey its
 	// SubjectPublicKeyInfo.
 	Request    string

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -286,13 +287,26 @@ cessationOfOperation, privilegeWithdrawn.`,
 
 func ceremonyImport() *cobra.Command {
 	return &cobra.Command{
-		Use:   "import DIR CRL",
-		Short: "On the bridge's machine: put a CRL of the root in place",
+		Use:   "import DIR FROM",
+		Short: "On the bridge's machine: put what came from the root in place",
 		Long: `Check that a CRL is the root's, in force, and no older than the one in use, and
 put it into the state directory DIR. A running bridge publishes it with its next
-reconciliation.`,
+reconciliation.
+
+FROM is the file of a CRL, or a directory that "certify" wrote, for the request
+that DIR has: then the bridge CA's new certificate is put in place too, which a
+bridge takes at its next start.`,
 		Args: arguments(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if info, err := os.Stat(args[1]); err == nil && info.IsDir() {
+				ca, err := ceremony.ImportCertified(args[0], args[1], time.Now())
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "Bridge CA      %s\nValid until    %s\nFingerprint    %s\n",
+					ca.Subject, ca.NotAfter.Format(time.DateOnly), ceremony.Fingerprint(ca))
+				return err
+			}
 			l, err := ceremony.ImportCRL(args[0], args[1], time.Now())
 			if err != nil {
 				return err

@@ -130,7 +130,7 @@ func Found(ctx context.Context, dir string, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	if root != nil {
-		if above, err = root.certify(ctx, caKey, o); err != nil {
+		if above, err = root.certify(ctx, d, caKey, o); err != nil {
 			return nil, err
 		}
 	}

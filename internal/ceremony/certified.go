@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -88,12 +87,11 @@ func (o *Options) openRoot(ctx context.Context, passphrase []byte) (_ *Root, mad
 }
 
 // certify does on one machine what Request, Certify and Export do on two.
-func (r *Root) certify(ctx context.Context, key crypto.Signer, o Options) (*certified, error) {
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: subject(o.Name, o.Country, o.Name+" CA")}, key)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "signing a request for a certificate: %w", err)
+func (r *Root) certify(ctx context.Context, d statedir.Dir, key crypto.Signer, o Options) (*certified, error) {
+	if err := writeRequest(d, key, o.Name, o.Country); err != nil {
+		return nil, err
 	}
-	request, err := x509.ParseCertificateRequest(der)
+	request, err := ReadRequest(d.Request())
 	if err != nil {
 		return nil, err
 	}

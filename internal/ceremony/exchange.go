@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -11,9 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"bridge.example/crosscert"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
@@ -71,17 +70,23 @@ func Request(dir string, o RequestOptions) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: subject(o.Name, o.Country, o.Name+" CA")}, key)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "signing a request for a certificate: %w", err)
+	if err := writeRequest(d, key, o.Name, o.Country); err != nil {
+		return nil, err
 	}
 	if r.RequestKey, err = x509.MarshalPKIXPublicKey(key.Public()); err != nil {
 		return nil, err
 	}
-	if err := statedir.Replace(d.Request(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), 0o644); err != nil {
-		return nil, err
-	}
 	return r, finish(d)
+}
+
+// writeRequest signs a request over the bridge CA's name and key (RFC 2986). It
+// stays for when the root is asked again.
+func writeRequest(d statedir.Dir, key crypto.Signer, bridge, country string) error {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: subject(bridge, country, bridge+" CA")}, key)
+	if err != nil {
+		return fault.New(fault.Internal, "signing a request for a certificate: %w", err)
+	}
+	return statedir.Replace(d.Request(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), 0o644)
 }
 
 // ReadRequest reads a request for a certificate in PEM. Its signature is checked
@@ -122,38 +127,6 @@ func (r *Root) Export(ctx context.Context, dir string, ca *x509.Certificate) err
 		}
 	}
 	return statedir.Replace(filepath.Join(dir, rootCRLFile), crl.Raw, 0o644)
-}
-
-// ImportCRL makes the CRL in file that of the root of the bridge in dir. A
-// running bridge publishes it with its next reconciliation. Errors: Invalid for
-// a CRL of somebody else or one that has run out, Conflict for one that is
-// older than the one in use.
-func ImportCRL(dir, file string, now time.Time) (*x509.RevocationList, error) {
-	d := statedir.Dir(dir)
-	var r crosscert.OfflineRoot
-	var err error
-	if r.Certificate, err = d.ReadCertificate(statedir.Root); err != nil {
-		return nil, err
-	}
-	ca, err := d.ReadCertificate(statedir.BridgeCA)
-	if err != nil {
-		return nil, err
-	}
-	// Where none can be read there is nothing to be older than.
-	r.CRL, _ = statedir.ReadCRL(d.RootCRL())
-	l, err := statedir.ReadCRL(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Replaces(l); err != nil {
-		return nil, err
-	}
-	r.CRL = l
-	// One that revokes the bridge CA has to be published above all.
-	if err := r.Supports(ca, now); err != nil && fault.KindOf(err) != fault.Denied {
-		return nil, err
-	}
-	return l, statedir.Replace(d.RootCRL(), l.Raw, 0o644)
 }
 
 // KeyFingerprint is the SHA-256 of a SubjectPublicKeyInfo, as [Fingerprint].

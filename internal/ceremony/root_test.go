@@ -191,6 +191,25 @@ func TestRootCRLs(t *testing.T) {
 	}
 }
 
+// TestNewLevel has the root certify the bridge CA again, for one level more.
+func TestNewLevel(t *testing.T) {
+	s := newSiteOf(t)
+	if _, err := s.found(t, nil); err != nil {
+		t.Fatal(err)
+	}
+	ca := s.certify(t, options().Level, "1.3.6.1.4.1.32473.1.2")
+	got, err := ceremony.ImportCertified(string(s.state), s.back, s.now)
+	if err != nil || !got.Equal(ca) || len(ca.Policies) != 2 {
+		t.Errorf("got %v, %v, want the new certificate with two levels", got, err)
+	}
+	if kept, err := s.state.ReadCertificate(statedir.BridgeCA); err != nil || !kept.Equal(ca) {
+		t.Errorf("got %v, %v in place", kept, err)
+	}
+	if _, err := ceremony.ImportCertified(string(s.state), newSiteOf(t).back, s.now); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("from another root: got %v, want Invalid", err)
+	}
+}
+
 // newSiteOf is a site whose root answered.
 func newSiteOf(t *testing.T) *site {
 	s := newSite(t)

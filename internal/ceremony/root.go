@@ -59,6 +59,7 @@ type Root struct {
 	Certificate *x509.Certificate
 	authority   *crosscert.Authority
 	store       *boltstore.Store
+	now         func() time.Time
 }
 
 func (o *RootOptions) complete() error {
@@ -203,15 +204,15 @@ func newRoot(cert *x509.Certificate, key crypto.Signer, store *boltstore.Store, 
 	a, err := crosscert.New(cert, key, store.Ledger(), crosscert.Options{
 		BaseURL: s.URL, CRLValidity: time.Duration(s.CRLDays) * day, Now: now, Log: slog.New(slog.DiscardHandler),
 	})
-	return &Root{cert, a, store}, err
+	return &Root{cert, a, store, now}, err
 }
 
 // Close ends the use of the root.
 func (r *Root) Close() error { return r.store.Close() }
 
 // Certify issues the certificate of the bridge CA that asks by request, with
-// these policies. One in force that says the same is returned again: a ceremony
-// that broke off can be repeated.
+// these policies. One that says the same, and has more than half of its life
+// before it, is returned again: a ceremony that broke off can be repeated.
 func (r *Root) Certify(ctx context.Context, request *x509.CertificateRequest, policies []x509.OID) (*x509.Certificate, error) {
 	live, err := r.Live(ctx)
 	if err != nil {
@@ -219,7 +220,7 @@ func (r *Root) Certify(ctx context.Context, request *x509.CertificateRequest, po
 	}
 	for _, c := range live {
 		if bytes.Equal(c.RawSubject, request.RawSubject) && bytes.Equal(c.RawSubjectPublicKeyInfo, request.RawSubjectPublicKeyInfo) &&
-			time.Until(c.NotAfter) > c.NotAfter.Sub(c.NotBefore)/2 && samePolicies(c.Policies, policies) && request.CheckSignature() == nil {
+			c.NotAfter.Sub(r.now()) > c.NotAfter.Sub(c.NotBefore)/2 && samePolicies(c.Policies, policies) && request.CheckSignature() == nil {
 			return c, nil
 		}
 	}

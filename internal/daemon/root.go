@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/fault"
@@ -20,7 +21,14 @@ type root struct {
 
 	mu      sync.Mutex
 	offline crosscert.OfflineRoot
+	warned  time.Time // that the CRL runs out soon
 }
+
+// The CRL's end is announced so long before it, and so often.
+const (
+	crlWarning  = 7 * 24 * time.Hour
+	warnedAgain = 24 * time.Hour
+)
 
 // readRoot returns the root above ca, or nil when ca signed itself. A root that
 // did not certify ca, or not for all levels, is Invalid; what its CRL says is
@@ -63,6 +71,10 @@ func (r *root) current(log *slog.Logger) *crosscert.OfflineRoot {
 		r.offline.CRL = l
 	} else {
 		log.Error("the root's CRL cannot be used", "err", err)
+	}
+	if l := r.offline.CRL; l != nil && time.Until(l.NextUpdate) < crlWarning && time.Since(r.warned) > warnedAgain {
+		r.warned = time.Now()
+		log.Warn("the root's CRL runs out; have the root make a new one", "next_update", l.NextUpdate)
 	}
 	now := r.offline
 	return &now

@@ -322,10 +322,14 @@ func sameHex(a, b string) bool {
 	return strings.EqualFold(plain(a), plain(b))
 }
 
+// required makes c refuse to run without these flags.
 func required(c *cobra.Command, flags ...string) {
-	for _, f := range flags {
-		if err := c.MarkFlagRequired(f); err != nil {
-			panic(err) // a flag that is not there
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		for _, f := range flags {
+			if !c.Flags().Changed(f) {
+				return fault.New(fault.Invalid, "--%s: missing; see %q", f, c.CommandPath()+" --help")
+			}
 		}
+		return nil
 	}
 }

@@ -73,6 +73,9 @@ func TestCertifyAnother(t *testing.T) {
 			t.Fatalf("%v: exit %d\n%s", args, code, out)
 		}
 	}
+	if out, code := bridged(t, "ceremony", "crl", root); code != 2 || !strings.Contains(out, "--out") {
+		t.Errorf("without a flag that is needed: exit %d\n%s", code, out)
+	}
 	out, code := bridged(t, "ceremony", "certify", root, "--request", filepath.Join(state, "request.pem"),
 		"--fingerprint", strings.Repeat("00:", 32), "--level", "1.3.6.1.4.1.32473.1.1", "--out", filepath.Join(dir, "back"))
 	if code != 5 || strings.Count(out, ":") > 4 {

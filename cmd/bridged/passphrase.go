@@ -49,8 +49,11 @@ func anyPassphrase(file string, prompts ...string) ([]byte, error) {
 // process, which would leave the terminal without echo.
 func ask(prompts ...string) (_ []byte, err error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return nil, hinted{fault.New(fault.Invalid, "keys: nobody is at the terminal to give a passphrase"),
-			"name a file that holds one with --passphrase-file FILE, or leave the keys unencrypted with --plain-keys"}
+		hint := "name a file that holds it with --passphrase-file FILE"
+		if len(prompts) > 1 {
+			hint += ", or leave the keys unencrypted with --plain-keys"
+		}
+		return nil, hinted{fault.New(fault.Invalid, "keys: nobody is at the terminal to give a passphrase"), hint}
 	}
 	fd := int(os.Stdin.Fd())
 	before, err := term.MakeRaw(fd)

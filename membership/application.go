@@ -80,6 +80,16 @@ type CA struct {
 	Certificate []byte   `json:"certificate"` // DER
 	OCSP        []string `json:"ocsp"`        // http URLs of responders for what this CA issued
 	CRL         []string `json:"crl"`         // http or ldap URLs of its CRL
+	// TestSerials let the bridge see that the status services tell the truth.
+	TestSerials TestSerials `json:"test_serials,omitzero"`
+}
+
+// TestSerials are serial numbers of a CA whose status is known: hexadecimal, in
+// lower case without leading zeros. Each may be empty.
+type TestSerials struct {
+	Valid   string `json:"valid,omitempty"`   // of a certificate that is not revoked
+	Revoked string `json:"revoked,omitempty"` // of one that is
+	Unused  string `json:"unused,omitempty"`  // of none
 }
 
 // Policy maps one certificate policy of the member to a level of the bridge.
@@ -100,6 +110,9 @@ type Directory struct {
 	// directory: the register holds no secret.
 	Credential string `json:"credential,omitempty"`
 	StartTLS   bool   `json:"start_tls,omitempty"`
+	// TestMailbox is an address below the mail domains whose entry, with a
+	// certificate, must always be found.
+	TestMailbox string `json:"test_mailbox,omitempty"`
 }
 
 // problems gathers everything wrong with an application, each with its place.
@@ -123,6 +136,21 @@ func (a *Application) Normalize() {
 			domains[i] = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(d)), ".")
 		}
 	}
+	for i := range a.Directories {
+		a.Directories[i].TestMailbox = strings.ToLower(strings.TrimSpace(a.Directories[i].TestMailbox))
+	}
+	for _, cas := range [][]CA{a.Anchors, a.Intermediates} {
+		for i := range cas {
+			t := &cas[i].TestSerials
+			t.Valid, t.Revoked, t.Unused = normalSerial(t.Valid), normalSerial(t.Revoked), normalSerial(t.Unused)
+		}
+	}
+}
+
+// normalSerial takes the colons and capitals out that tools write serial numbers with.
+func normalSerial(s string) string {
+	s = strings.ToLower(strings.ReplaceAll(strings.TrimSpace(s), ":", ""))
+	return strings.TrimLeft(strings.TrimPrefix(s, "0x"), "0")
 }
 
 // Validate reports everything that is wrong with a, in one Invalid error.
@@ -215,6 +243,7 @@ func (a *Application) validateCAs(p *problems) {
 			seen[string(ca.Certificate)] = where
 			checkURLs(p, where+".ocsp", ca.OCSP, "http", "https")
 			checkURLs(p, where+".crl", ca.CRL, "http", "https", "ldap", "ldaps")
+			checkTestSerials(p, where+".test_serials", ca.TestSerials)
 		}
 	}
 	list("anchors", a.Anchors)
@@ -245,6 +274,39 @@ func (a *Application) validateDirectories(p *problems) {
 		if _, err := ParseID(d.Credential); d.Credential != "" && err != nil {
 			p.addf("%s.credential: %q: want lower-case letters, digits and hyphens", where, d.Credential)
 		}
+		if d.TestMailbox != "" {
+			p.check(where+".test_mailbox", a.checkMailbox(d.TestMailbox))
+		}
+	}
+}
+
+// checkMailbox wants an address that the member's directory is asked for: below
+// one of its mail domains.
+func (a *Application) checkMailbox(s string) error {
+	addr, err := mail.ParseAddress(s)
+	if err != nil || addr.Address != s || len(s) > 254 {
+		return fmt.Errorf("%q is not a mail address", s)
+	}
+	if domain := s[strings.LastIndexByte(s, '@')+1:]; !slices.Contains(a.MailDomains, domain) {
+		return fmt.Errorf("%q belongs to none of the mail domains", s)
+	}
+	return nil
+}
+
+func checkTestSerials(p *problems, where string, t TestSerials) {
+	seen := map[string]string{}
+	for _, f := range []struct{ name, serial string }{{"valid", t.Valid}, {"revoked", t.Revoked}, {"unused", t.Unused}} {
+		if f.serial == "" {
+			continue
+		}
+		// RFC 5280 §4.1.2.2: positive, at most 20 octets.
+		if strings.Trim(f.serial, "0123456789abcdef") != "" || len(f.serial) > 40 {
+			p.addf("%s: %s: %q is not a serial number in hexadecimal", where, f.name, f.serial)
+		}
+		if first, dup := seen[f.serial]; dup {
+			p.addf("%s: %s: the same serial number as %s", where, f.name, first)
+		}
+		seen[f.serial] = f.name
 	}
 }
 

@@ -153,9 +153,13 @@ func TestRecordHash(t *testing.T) {
 		"anchor":       func(a *membership.Application) { a.Anchors = nil },
 		"intermediate": func(a *membership.Application) { a.Intermediates = a.Anchors },
 		"names":        func(a *membership.Application) { a.DirectoryNames = []string{"O=a"} },
-		"excluded":     func(a *membership.Application) { a.ExcludedDomains = []string{"b.alpha.example"} },
-		"profile":      func(a *membership.Application) { a.CrossProfile = membership.Compatible },
-		"cross":        func(a *membership.Application) { a.CrossCertificates = [][]byte{{1}} },
+		"mailbox":      func(a *membership.Application) { a.Directories = []membership.Directory{{TestMailbox: "t@b.example"}} },
+		"serials": func(a *membership.Application) {
+			a.Anchors = []membership.CA{{TestSerials: membership.TestSerials{Valid: "1"}}}
+		},
+		"excluded": func(a *membership.Application) { a.ExcludedDomains = []string{"b.alpha.example"} },
+		"profile":  func(a *membership.Application) { a.CrossProfile = membership.Compatible },
+		"cross":    func(a *membership.Application) { a.CrossCertificates = [][]byte{{1}} },
 	} {
 		a := base
 		change(&a)

@@ -19,7 +19,11 @@ func Each[A, B any](in []A, convert func(A) B) []B {
 // FromApplication makes a message of an application.
 func FromApplication(a membership.Application) *proto.Application {
 	ca := func(c membership.CA) *proto.CA {
-		return &proto.CA{Certificate: c.Certificate, Ocsp: c.OCSP, Crl: c.CRL}
+		out := &proto.CA{Certificate: c.Certificate, Ocsp: c.OCSP, Crl: c.CRL}
+		if t := c.TestSerials; t != (membership.TestSerials{}) {
+			out.TestSerials = &proto.TestSerials{Valid: t.Valid, Revoked: t.Revoked, Unused: t.Unused}
+		}
+		return out
 	}
 	return &proto.Application{
 		Id: string(a.ID), Name: a.Name, Country: a.Country,
@@ -31,7 +35,7 @@ func FromApplication(a membership.Application) *proto.Application {
 			return &proto.Policy{Member: p.Member, Bridge: p.Bridge}
 		}),
 		Directories: Each(a.Directories, func(d membership.Directory) *proto.Directory {
-			return &proto.Directory{Url: d.URL, Base: d.Base, Dialect: d.Dialect, BindDn: d.BindDN, Credential: d.Credential, StartTls: d.StartTLS}
+			return &proto.Directory{Url: d.URL, Base: d.Base, Dialect: d.Dialect, BindDn: d.BindDN, Credential: d.Credential, StartTls: d.StartTLS, TestMailbox: d.TestMailbox}
 		}),
 		Anchors: Each(a.Anchors, ca), Intermediates: Each(a.Intermediates, ca), CrossCertificates: a.CrossCertificates,
 		CrossProfile: string(a.CrossProfile), DirectoryNames: a.DirectoryNames, ExcludedDomains: a.ExcludedDomains,
@@ -43,7 +47,11 @@ func FromApplication(a membership.Application) *proto.Application {
 // application.
 func ToApplication(a *proto.Application) membership.Application {
 	ca := func(c *proto.CA) membership.CA {
-		return membership.CA{Certificate: c.GetCertificate(), OCSP: c.GetOcsp(), CRL: c.GetCrl()}
+		t := c.GetTestSerials()
+		return membership.CA{
+			Certificate: c.GetCertificate(), OCSP: c.GetOcsp(), CRL: c.GetCrl(),
+			TestSerials: membership.TestSerials{Valid: t.GetValid(), Revoked: t.GetRevoked(), Unused: t.GetUnused()},
+		}
 	}
 	return membership.Application{
 		ID: membership.ID(a.GetId()), Name: a.GetName(), Country: a.GetCountry(),
@@ -55,7 +63,7 @@ func ToApplication(a *proto.Application) membership.Application {
 			return membership.Policy{Member: p.GetMember(), Bridge: p.GetBridge()}
 		}),
 		Directories: Each(a.GetDirectories(), func(d *proto.Directory) membership.Directory {
-			return membership.Directory{URL: d.GetUrl(), Base: d.GetBase(), Dialect: d.GetDialect(), BindDN: d.GetBindDn(), Credential: d.GetCredential(), StartTLS: d.GetStartTls()}
+			return membership.Directory{URL: d.GetUrl(), Base: d.GetBase(), Dialect: d.GetDialect(), BindDN: d.GetBindDn(), Credential: d.GetCredential(), StartTLS: d.GetStartTls(), TestMailbox: d.GetTestMailbox()}
 		}),
 		Anchors: Each(a.GetAnchors(), ca), Intermediates: Each(a.GetIntermediates(), ca), CrossCertificates: a.GetCrossCertificates(),
 		CrossProfile: membership.CrossProfile(a.GetCrossProfile()), DirectoryNames: a.GetDirectoryNames(), ExcludedDomains: a.GetExcludedDomains(),

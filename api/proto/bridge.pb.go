@@ -4298,8 +4298,10 @@ type Directory struct {
 	// Empty means anonymous.
 	BindDn string `protobuf:"bytes,4,opt,name=bind_dn,json=bindDn,proto3" json:"bind_dn,omitempty"`
 	// Name of a file in the bridge's credential directory; never the secret.
-	Credential    string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
-	StartTls      bool   `protobuf:"varint,6,opt,name=start_tls,json=startTls,proto3" json:"start_tls,omitempty"`
+	Credential string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
+	StartTls   bool   `protobuf:"varint,6,opt,name=start_tls,json=startTls,proto3" json:"start_tls,omitempty"`
+	// Address below mail_domains whose entry must always be found; may be empty.
+	TestMailbox   string `protobuf:"bytes,7,opt,name=test_mailbox,json=testMailbox,proto3" json:"test_mailbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4376,13 +4378,21 @@ func (x *Directory) GetStartTls() bool {
 	return false
 }
 
+func (x *Directory) GetTestMailbox() string {
+	if x != nil {
+		return x.TestMailbox
+	}
+	return ""
+}
+
 // CA is one CA certificate and where the status of what it issued is published.
 type CA struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DER.
-	Certificate   []byte   `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	Ocsp          []string `protobuf:"bytes,2,rep,name=ocsp,proto3" json:"ocsp,omitempty"`
-	Crl           []string `protobuf:"bytes,3,rep,name=crl,proto3" json:"crl,omitempty"`
+	Certificate   []byte       `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Ocsp          []string     `protobuf:"bytes,2,rep,name=ocsp,proto3" json:"ocsp,omitempty"`
+	Crl           []string     `protobuf:"bytes,3,rep,name=crl,proto3" json:"crl,omitempty"`
+	TestSerials   *TestSerials `protobuf:"bytes,4,opt,name=test_serials,json=testSerials,proto3" json:"test_serials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4436,6 +4446,76 @@ func (x *CA) GetCrl() []string {
 		return x.Crl
 	}
 	return nil
+}
+
+func (x *CA) GetTestSerials() *TestSerials {
+	if x != nil {
+		return x.TestSerials
+	}
+	return nil
+}
+
+// TestSerials are serial numbers of a CA whose status is known, in hexadecimal.
+// Each may be empty.
+type TestSerials struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Valid   string                 `protobuf:"bytes,1,opt,name=valid,proto3" json:"valid,omitempty"`
+	Revoked string                 `protobuf:"bytes,2,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// Of no certificate.
+	Unused        string `protobuf:"bytes,3,opt,name=unused,proto3" json:"unused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestSerials) Reset() {
+	*x = TestSerials{}
+	mi := &file_bridge_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestSerials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestSerials) ProtoMessage() {}
+
+func (x *TestSerials) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestSerials.ProtoReflect.Descriptor instead.
+func (*TestSerials) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *TestSerials) GetValid() string {
+	if x != nil {
+		return x.Valid
+	}
+	return ""
+}
+
+func (x *TestSerials) GetRevoked() string {
+	if x != nil {
+		return x.Revoked
+	}
+	return ""
+}
+
+func (x *TestSerials) GetUnused() string {
+	if x != nil {
+		return x.Unused
+	}
+	return ""
 }
 
 var file_bridge_proto_extTypes = []protoimpl.ExtensionInfo{
@@ -4764,7 +4844,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\tR\x04role\"8\n" +
 	"\x06Policy\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
-	"\x06bridge\x18\x02 \x01(\tR\x06bridge\"\xa1\x01\n" +
+	"\x06bridge\x18\x02 \x01(\tR\x06bridge\"\xc4\x01\n" +
 	"\tDirectory\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12\x18\n" +
@@ -4773,11 +4853,17 @@ const file_bridge_proto_rawDesc = "" +
 	"\n" +
 	"credential\x18\x05 \x01(\tR\n" +
 	"credential\x12\x1b\n" +
-	"\tstart_tls\x18\x06 \x01(\bR\bstartTls\"L\n" +
+	"\tstart_tls\x18\x06 \x01(\bR\bstartTls\x12!\n" +
+	"\ftest_mailbox\x18\a \x01(\tR\vtestMailbox\"\x87\x01\n" +
 	"\x02CA\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
 	"\x04ocsp\x18\x02 \x03(\tR\x04ocsp\x12\x10\n" +
-	"\x03crl\x18\x03 \x03(\tR\x03crl*\xaf\x01\n" +
+	"\x03crl\x18\x03 \x03(\tR\x03crl\x129\n" +
+	"\ftest_serials\x18\x04 \x01(\v2\x16.bridge.v1.TestSerialsR\vtestSerials\"U\n" +
+	"\vTestSerials\x12\x14\n" +
+	"\x05valid\x18\x01 \x01(\tR\x05valid\x12\x18\n" +
+	"\arevoked\x18\x02 \x01(\tR\arevoked\x12\x16\n" +
+	"\x06unused\x18\x03 \x01(\tR\x06unused*\xaf\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eROLE_APPLICANT\x10\x01\x12\x0f\n" +
@@ -4861,7 +4947,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_bridge_proto_goTypes = []any{
 	(Role)(0),                                // 0: bridge.v1.Role
 	(Scope)(0),                               // 1: bridge.v1.Scope
@@ -4929,21 +5015,22 @@ var file_bridge_proto_goTypes = []any{
 	(*Policy)(nil),                           // 63: bridge.v1.Policy
 	(*Directory)(nil),                        // 64: bridge.v1.Directory
 	(*CA)(nil),                               // 65: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil),            // 66: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil),       // 67: google.protobuf.MethodOptions
+	(*TestSerials)(nil),                      // 66: bridge.v1.TestSerials
+	(*timestamppb.Timestamp)(nil),            // 67: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil),       // 68: google.protobuf.MethodOptions
 }
 var file_bridge_proto_depIdxs = []int32{
 	0,  // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
 	0,  // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
 	54, // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	66, // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	67, // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
 	8,  // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
 	1,  // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
-	66, // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	66, // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	66, // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	67, // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	67, // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	67, // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	11, // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	66, // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	67, // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	3,  // 11: bridge.v1.StateCount.state:type_name -> bridge.v1.State
 	61, // 12: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
 	56, // 13: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
@@ -4958,20 +5045,20 @@ var file_bridge_proto_depIdxs = []int32{
 	33, // 22: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
 	56, // 23: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
 	56, // 24: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	66, // 25: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	66, // 26: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	67, // 25: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	67, // 26: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
 	38, // 27: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
 	0,  // 28: bridge.v1.Person.roles:type_name -> bridge.v1.Role
 	40, // 29: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
 	41, // 30: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
-	66, // 31: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
-	66, // 32: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
-	66, // 33: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	67, // 31: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	67, // 32: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	67, // 33: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
 	54, // 34: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
-	66, // 35: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	67, // 35: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
 	54, // 36: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
 	54, // 37: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
-	66, // 38: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	67, // 38: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
 	0,  // 39: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
 	39, // 40: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
 	0,  // 41: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
@@ -4982,77 +5069,78 @@ var file_bridge_proto_depIdxs = []int32{
 	39, // 46: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
 	0,  // 47: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
 	3,  // 48: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	66, // 49: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	67, // 49: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
 	61, // 50: bridge.v1.Member.application:type_name -> bridge.v1.Application
 	3,  // 51: bridge.v1.Member.state:type_name -> bridge.v1.State
-	66, // 52: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	67, // 52: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
 	54, // 53: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	66, // 54: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	67, // 54: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
 	58, // 55: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
 	58, // 56: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
 	59, // 57: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
 	57, // 58: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
 	54, // 59: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	66, // 60: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	67, // 60: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
 	54, // 61: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	66, // 62: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	67, // 62: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
 	4,  // 63: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
 	54, // 64: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	66, // 65: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	67, // 65: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
 	3,  // 66: bridge.v1.Decision.to:type_name -> bridge.v1.State
 	60, // 67: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	66, // 68: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	66, // 69: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	67, // 68: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	67, // 69: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
 	62, // 70: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
 	63, // 71: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
 	64, // 72: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
 	65, // 73: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
 	65, // 74: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	67, // 75: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
-	5,  // 76: bridge.v1.rule:type_name -> bridge.v1.Rule
-	6,  // 77: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	9,  // 78: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	12, // 79: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	14, // 80: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	16, // 81: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	18, // 82: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	20, // 83: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	22, // 84: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	26, // 85: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	29, // 86: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	31, // 87: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	34, // 88: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	36, // 89: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	42, // 90: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
-	44, // 91: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
-	46, // 92: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
-	48, // 93: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
-	50, // 94: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
-	52, // 95: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
-	7,  // 96: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	10, // 97: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	13, // 98: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	15, // 99: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	17, // 100: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	19, // 101: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	21, // 102: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	23, // 103: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	27, // 104: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	30, // 105: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	32, // 106: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	35, // 107: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	37, // 108: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	43, // 109: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
-	45, // 110: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
-	47, // 111: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
-	49, // 112: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
-	51, // 113: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
-	53, // 114: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
-	96, // [96:115] is the sub-list for method output_type
-	77, // [77:96] is the sub-list for method input_type
-	76, // [76:77] is the sub-list for extension type_name
-	75, // [75:76] is the sub-list for extension extendee
-	0,  // [0:75] is the sub-list for field type_name
+	66, // 75: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
+	68, // 76: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,  // 77: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,  // 78: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,  // 79: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	12, // 80: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	14, // 81: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	16, // 82: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	18, // 83: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	20, // 84: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	22, // 85: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	26, // 86: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	29, // 87: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	31, // 88: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	34, // 89: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	36, // 90: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	42, // 91: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	44, // 92: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	46, // 93: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	48, // 94: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	50, // 95: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	52, // 96: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	7,  // 97: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10, // 98: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	13, // 99: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	15, // 100: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	17, // 101: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	19, // 102: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	21, // 103: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	23, // 104: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	27, // 105: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	30, // 106: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	32, // 107: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	35, // 108: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	37, // 109: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	43, // 110: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	45, // 111: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	47, // 112: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	49, // 113: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	51, // 114: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	53, // 115: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	97, // [97:116] is the sub-list for method output_type
+	78, // [78:97] is the sub-list for method input_type
+	77, // [77:78] is the sub-list for extension type_name
+	76, // [76:77] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -5066,7 +5154,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   61,
+			NumMessages:   62,
 			NumExtensions: 1,
 			NumServices:   1,
 		},

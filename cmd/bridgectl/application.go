@@ -54,6 +54,8 @@ type caFile struct {
 	Certificate string   `yaml:"certificate"`
 	OCSP        []string `yaml:"ocsp"`
 	CRL         []string `yaml:"crl"`
+
+	TestSerials membership.TestSerials `yaml:"test_serials"`
 }
 
 // readApplication reads and checks the application in the file path. Mistakes
@@ -172,7 +174,7 @@ func find(file *ast.File, path string) ast.Node {
 func (c *complaints) cas(dir, field string, files []caFile) (out []membership.CA) {
 	for i, f := range files {
 		der := c.certificate(dir, fmt.Sprintf("%s[%d].certificate", field, i), f.Certificate)
-		out = append(out, membership.CA{Certificate: der, OCSP: f.OCSP, CRL: f.CRL})
+		out = append(out, membership.CA{Certificate: der, OCSP: f.OCSP, CRL: f.CRL, TestSerials: f.TestSerials})
 	}
 	return out
 }

@@ -61,7 +61,7 @@ JSON: id, name, country, state (applied, active, suspended), since, reason,
 record_hash, applied_by {person, credential}, applied_at, approvals_needed,
 approvals and decisions [{verb, person, credential, record_hash, reason, at, to}],
 contacts, mail_domains, directory_names, excluded_domains, policies [{member, bridge}], directories, anchors and
-intermediates [{subject, sha256, not_after, certificate (DER, base64), ocsp, crl}],
+intermediates [{subject, sha256, not_after, certificate (DER, base64), ocsp, crl, test_serials}],
 cross_from (member to bridge, likewise), cross_profile, accepted (those accepted since, with
 person, credential and at), projection {listed, list_number,
 directory_domains, responder_issuers, cross_to (bridge to member) [{serial,

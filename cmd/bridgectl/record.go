@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -94,6 +95,8 @@ type directory struct {
 	BindDN     string `json:"bind_dn,omitempty"`
 	Credential string `json:"credential,omitempty"`
 	StartTLS   bool   `json:"start_tls,omitempty"`
+
+	TestMailbox string `json:"test_mailbox,omitempty"`
 }
 
 type certificate struct {
@@ -103,6 +106,14 @@ type certificate struct {
 	Certificate []byte    `json:"certificate"`
 	OCSP        []string  `json:"ocsp,omitempty"`
 	CRL         []string  `json:"crl,omitempty"`
+
+	TestSerials *testSerials `json:"test_serials,omitempty"`
+}
+
+type testSerials struct {
+	Valid   string `json:"valid,omitempty"`
+	Revoked string `json:"revoked,omitempty"`
+	Unused  string `json:"unused,omitempty"`
 }
 
 type projection struct {
@@ -135,7 +146,7 @@ func newMember(p *proto.Member) member {
 		MailDomains: each(a.GetMailDomains(), same),
 		Policies:    each(a.GetPolicies(), func(p *proto.Policy) policy { return policy{p.GetMember(), p.GetBridge()} }),
 		Directories: each(a.GetDirectories(), func(d *proto.Directory) directory {
-			return directory{d.GetUrl(), d.GetBase(), d.GetDialect(), d.GetBindDn(), d.GetCredential(), d.GetStartTls()}
+			return directory{d.GetUrl(), d.GetBase(), d.GetDialect(), d.GetBindDn(), d.GetCredential(), d.GetStartTls(), d.GetTestMailbox()}
 		}),
 		Anchors: each(a.GetAnchors(), newCA), Intermediates: each(a.GetIntermediates(), newCA),
 		CrossFrom: each(a.GetCrossCertificates(), newCertificate), CrossProfile: a.GetCrossProfile(),
@@ -181,6 +192,9 @@ func newDecision(d *proto.Decision) decision {
 func newCA(c *proto.CA) certificate {
 	out := newCertificate(c.GetCertificate())
 	out.OCSP, out.CRL = c.GetOcsp(), c.GetCrl()
+	if t := c.GetTestSerials(); t != nil {
+		out.TestSerials = &testSerials{t.GetValid(), t.GetRevoked(), t.GetUnused()}
+	}
 	return out
 }
 
@@ -266,6 +280,9 @@ func (m member) bound() (r rows) {
 		if d.BindDN != "" {
 			s += fmt.Sprintf(", as %q with %s", d.BindDN, d.Credential)
 		}
+		if d.TestMailbox != "" {
+			s += ", tested with " + d.TestMailbox
+		}
 		r.add("directory", s)
 	}
 	for _, c := range m.Anchors {
@@ -292,6 +309,9 @@ func (r *rows) addCA(name string, c certificate) {
 	}
 	for _, u := range c.CRL {
 		r.add(name+" CRL", u)
+	}
+	if t := c.TestSerials; t != nil {
+		r.add(name+" test serials", fmt.Sprintf("valid %s, revoked %s, unused %s", cmp.Or(t.Valid, "none"), cmp.Or(t.Revoked, "none"), cmp.Or(t.Unused, "none")))
 	}
 }
 

@@ -35,8 +35,8 @@ func application(t *testing.T, id string) *proto.Application {
 		Contacts:      []*proto.Contact{{Name: "A", Email: "a@" + id + ".example", Phone: "+49 1", Role: "security"}},
 		MailDomains:   []string{id + ".example"},
 		Policies:      []*proto.Policy{{Member: "1.2.3.4", Bridge: "1.2.3.5"}},
-		Directories:   []*proto.Directory{{Url: "ldaps://ldap." + id + ".example", Base: "o=x", Dialect: "inetOrgPerson", BindDn: "cn=b", Credential: "file", StartTls: true}},
-		Anchors:       []*proto.CA{{Certificate: der("root"), Ocsp: []string{"http://o.example/"}, Crl: []string{"http://c.example/"}}},
+		Directories:   []*proto.Directory{{Url: "ldaps://ldap." + id + ".example", Base: "o=x", Dialect: "inetOrgPerson", BindDn: "cn=b", Credential: "file", StartTls: true, TestMailbox: "test@" + id + ".example"}},
+		Anchors:       []*proto.CA{{Certificate: der("root"), Ocsp: []string{"http://o.example/"}, Crl: []string{"http://c.example/"}, TestSerials: &proto.TestSerials{Valid: "1a", Revoked: "2b", Unused: "3c"}}},
 		Intermediates: []*proto.CA{{Certificate: der("issuing")}}, CrossCertificates: [][]byte{der("cross")}, CrossProfile: "compatible",
 		DirectoryNames: []string{"O=" + id}, ExcludedDomains: []string{"guests." + id + ".example"},
 	}

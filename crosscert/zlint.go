@@ -35,7 +35,16 @@ func secondOpinion() (lint.Registry, error) {
 
 // lintAgain holds c against rules; zlint's warnings are no findings. The error
 // is Invalid.
-func lintAgain(rules lint.Registry, c *x509.Certificate) (err error) {
+func lintAgain(rules lint.Registry, c *x509.Certificate) error {
+	findings, err := opinions(rules, c)
+	if err == nil && findings != nil {
+		err = fault.New(fault.Invalid, "a certificate for %q would break others' rules: %s", c.Subject, join(findings))
+	}
+	return err
+}
+
+// opinions are the rules that c breaks, ordered by name.
+func opinions(rules lint.Registry, c *x509.Certificate) (findings []Finding, err error) {
 	// Others' code reads what members sent; it must not stop the bridge.
 	defer func() {
 		if r := recover(); r != nil {
@@ -44,17 +53,13 @@ func lintAgain(rules lint.Registry, c *x509.Certificate) (err error) {
 	}()
 	z, err := zx509.ParseCertificate(c.Raw)
 	if err != nil {
-		return fault.New(fault.Invalid, "a certificate for %q cannot be read by zcrypto: %w", c.Subject, err)
+		return nil, fault.New(fault.Invalid, "a certificate for %q cannot be read by zcrypto: %w", c.Subject, err)
 	}
-	var findings []Finding
 	for name, result := range zlint.LintCertificateEx(z, rules).Results {
 		if result.Status >= lint.Error {
 			findings = append(findings, Finding{Rule: name, Source: "zlint", Problem: strings.TrimSpace(result.Status.String() + " " + result.Details)})
 		}
 	}
-	if findings == nil {
-		return nil
-	}
 	slices.SortFunc(findings, func(a, b Finding) int { return strings.Compare(a.Rule, b.Rule) })
-	return fault.New(fault.Invalid, "a certificate for %q would break others' rules: %s", c.Subject, join(findings))
+	return findings, nil
 }

@@ -234,18 +234,28 @@ func (o *Organisation) Directory() membership.Directory {
 
 // Application is what the organisation declares when it applies: its policy as
 // the equal of bridgePolicy, and the DER certificates it issued to the bridge.
+// Users serve as test mailbox and for test serials.
 func (o *Organisation) Application(bridgePolicy string, cross ...[]byte) membership.Application {
 	ca := func(a *Authority) []membership.CA {
 		return []membership.CA{{Certificate: a.Certificate.Raw, OCSP: []string{a.OCSP}, CRL: []string{a.CRL}}}
+	}
+	directory, issuing := o.Directory(), ca(o.Issuing)
+	for _, u := range o.Users() {
+		switch serial := u.Certificate.SerialNumber.Text(16); u.State {
+		case Valid:
+			directory.TestMailbox, issuing[0].TestSerials.Valid = u.Mail, serial
+		case Revoked:
+			issuing[0].TestSerials.Revoked = serial
+		}
 	}
 	return membership.Application{
 		ID: membership.ID(o.Spec.ID), Name: o.Spec.Name, Country: o.Spec.Country,
 		Contacts:          []membership.Contact{{Name: "PKI office of " + o.Spec.Name, Email: "pki@" + o.Spec.Domain}},
 		MailDomains:       []string{o.Spec.Domain},
 		Policies:          []membership.Policy{{Member: o.Spec.Policy, Bridge: bridgePolicy}},
-		Directories:       []membership.Directory{o.Directory()},
+		Directories:       []membership.Directory{directory},
 		Anchors:           ca(o.Root),
-		Intermediates:     ca(o.Issuing),
+		Intermediates:     issuing,
 		CrossCertificates: cross,
 	}
 }

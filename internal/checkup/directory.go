@@ -3,6 +3,7 @@ package checkup
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"net/url"
 	"strings"
@@ -99,7 +100,11 @@ func (x *examination) account(e *endpoint, version int) account {
 		if x.Password == nil {
 			return nil, errNoPassword
 		}
-		return x.Password(e.Credential)
+		password, err := x.Password(e.Credential)
+		if err != nil { // where it lies is nobody's business
+			return nil, fault.New(fault.NotFound, "the bridge cannot read the password %q", e.Credential)
+		}
+		return password, nil
 	}}
 }
 
@@ -207,10 +212,11 @@ func checkProtocol(ctx context.Context, x *examination, t target, r *result) {
 		return
 	}
 	switch code := resultCode(err); {
-	case fault.KindOf(err) == fault.NotFound:
+	case errors.Is(err, errNoPassword):
 		r.skip("%v", err)
-	case err == errKeepPassword:
-		r.skip("%v; see D3", err)
+	case errors.Is(err, errKeepPassword):
+		r.wrong("%v; see D3", err)
+		r.advise("Give the directory a TLS certificate that verifies.")
 	case e.dialect.Version == 2 && code == goldap.LDAPResultProtocolError:
 		r.unwise("the directory speaks LDAPv2 only; the bridge adapts to it")
 	case code == goldap.LDAPResultInvalidCredentials:

@@ -181,7 +181,7 @@ func (l *link) search(ctx context.Context, base string, scope, limit int, filter
 // outside says of a connection that failed only what the subject may know: not
 // whether an address inside answers.
 func outside(err error) error {
-	if fault.KindOf(err) == fault.Denied {
+	if _, dialled := errors.AsType[*net.OpError](err); dialled && fault.KindOf(err) == fault.Denied {
 		return fault.New(fault.Denied, "its address is not public")
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"bridge.example/internal/engine/pathval"
-	"bridge.example/internal/fault"
 )
 
 // Of the latency of a directory.
@@ -35,10 +35,10 @@ func checkMailbox(_ context.Context, _ *examination, t target, r *result) {
 	l := e.lookup()
 	r.saw("search %s below %q", e.filter(e.mailbox), e.Base)
 	switch {
-	case fault.KindOf(l.err) == fault.NotFound:
+	case errors.Is(l.err, errNoPassword):
 		r.skip("%v", l.err)
-	case l.err == errKeepPassword:
-		r.skip("%v; see D3", l.err)
+	case errors.Is(l.err, errKeepPassword):
+		r.skip("%v; see D2", l.err)
 	case l.err != nil:
 		r.wrong("%v", l.err)
 	case len(l.entries) == 0:

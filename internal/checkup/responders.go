@@ -145,7 +145,7 @@ func (s *status) says() (ocsp.CertStatus, error) {
 func (s *status) String() string {
 	said, err := s.says()
 	if err != nil {
-		return fmt.Sprintf("serial %x: %v", s.serial, err)
+		return fmt.Sprintf("serial %x: %s", s.serial, plain(err))
 	}
 	return fmt.Sprintf("serial %x: %s, response SHA-256 %x", s.serial, said, sha256.Sum256(s.response.Raw))
 }

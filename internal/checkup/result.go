@@ -1,7 +1,9 @@
 package checkup
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -34,11 +36,34 @@ func (r *result) saw(format string, args ...any) {
 	if len(r.evidence) >= maxEvidence {
 		return
 	}
+	for i, a := range args {
+		if err, ok := a.(error); ok {
+			args[i] = plain(err)
+		}
+	}
 	s := fmt.Sprintf(format, args...)
 	if len(s) > maxEvidenceText {
 		s = s[:maxEvidenceText] + "…"
 	}
 	r.evidence = append(r.evidence, strings.ToValidUTF8(s, "?"))
+}
+
+// plain is the text of an error without what belongs to the examiner: its own
+// address and its name server.
+func plain(err error) string {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		switch {
+		case dns.IsNotFound:
+			return dns.Name + " is not in DNS"
+		case dns.IsTimeout:
+			return "DNS did not answer for " + dns.Name + " in time"
+		}
+		return "DNS gave no answer for " + dns.Name
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 // wrong notes what does not hold: a failure of a check that must, else a warning.

@@ -30,7 +30,7 @@ import (
 // Bounds on one examination.
 const (
 	totalTime = 5 * time.Minute
-	checkTime = 40 * time.Second
+	checkTime = time.Minute
 	askTime   = 10 * time.Second // one connection, search or request
 	fetchTime = 30 * time.Second // one CRL
 	parallel  = 6                // checks at a time

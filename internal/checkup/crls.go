@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -43,7 +42,7 @@ type crlAnswer struct {
 func (x *examination) newCRLs(ctx context.Context, a *authority) (out []*crlSource) {
 	for _, u := range a.CRL {
 		s := &crlSource{authority: a, url: u}
-		s.fetch = sync.OnceValue(func() crlAnswer {
+		s.fetch = once(func() crlAnswer {
 			ctx, cancel := context.WithTimeout(ctx, fetchTime)
 			defer cancel()
 			return x.fetchCRL(ctx, s)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -49,8 +48,8 @@ func (x *examination) newEndpoint(ctx context.Context, d membership.Directory) *
 	}
 	e.url, _ = url.Parse(d.URL) // a valid application has one
 	e.dialect, _ = vdir.LookupDialect(d.Dialect)
-	e.probe = sync.OnceValue(func() probe { return x.reachAll(ctx, e) })
-	e.lookup = sync.OnceValue(func() lookup { return x.lookUp(ctx, e) })
+	e.probe = once(func() probe { return x.reachAll(ctx, e) })
+	e.lookup = once(func() lookup { return x.lookUp(ctx, e) })
 	return e
 }
 

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/wire/ocsp"
@@ -42,7 +41,7 @@ type status struct {
 func (x *examination) newResponders(ctx context.Context, a *authority) (out []*responder) {
 	for _, u := range a.OCSP {
 		p := &responder{authority: a, url: u}
-		p.ask = sync.OnceValue(func() (s statuses) {
+		p.ask = once(func() (s statuses) {
 			ctx, cancel := context.WithTimeout(ctx, fetchTime)
 			defer cancel()
 			if n, ok := x.validSerial(a); ok {

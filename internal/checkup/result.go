@@ -110,3 +110,21 @@ func (r *result) finding(j job) Finding {
 	}
 	return f
 }
+
+// once returns a function that carries f out at its first call and has the same
+// answer for every call, whoever calls meanwhile. Should f panic, that answer is
+// empty.
+func once[T any](f func() T) func() T {
+	var v T
+	first, done := make(chan struct{}, 1), make(chan struct{})
+	return func() T {
+		select {
+		case first <- struct{}{}:
+			defer close(done)
+			v = f()
+		default:
+			<-done
+		}
+		return v
+	}
+}

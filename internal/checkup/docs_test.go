@@ -1,0 +1,79 @@
+package checkup_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"bridge.example/internal/checkup"
+)
+
+var update = flag.Bool("update", false, "write docs/checks.md anew")
+
+const page = "../../docs/checks.md"
+
+// TestPage holds the page of all checks to the table: -update writes it.
+func TestPage(t *testing.T) {
+	got, err := os.ReadFile(page)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	want := pageOf(checkup.Checks())
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(got) != want {
+		t.Error("docs/checks.md is not what the table says; run this test with -update")
+	}
+}
+
+const pageHead = `# The checks
+
+What the bridge looks at before it admits an organisation, again before a member
+becomes active, and every night after that. "bridgectl preflight -f FILE" runs
+the same on an application before it is sent.
+
+A check that *must* hold bars admission when it fails; one that *should* warns.
+Each says ok, warn, fail, or skipped with the reason: what only the bridge knows
+is skipped outside it.
+
+The proof of a mail domain (D9) is a TXT record at ` + "`_bridge-challenge.<domain>`" + `. Its
+value is "bridge-challenge=" and the SHA-256, in hex, over the member's id, a
+line feed, and the SHA-256 of each anchor certificate in hex, in ascending order
+and with a line feed between two. preflight prints it. It is no secret, and good
+for these anchors only.
+
+`
+
+func pageOf(checks []checkup.Check) string {
+	var b strings.Builder
+	b.WriteString(pageHead)
+	groups := map[byte]string{'C': "CA certificates", 'D': "Directory and mail domains", 'V': "Status of certificates", 'I': "Working together"}
+	for i, c := range checks {
+		if i == 0 || checks[i-1].ID[0] != c.ID[0] {
+			fmt.Fprintf(&b, "## %s\n\n| | Check | | Asks | If not | Source |\n|---|---|---|---|---|---|\n", groups[c.ID[0]])
+		}
+		demand := "should"
+		if c.Must {
+			demand = "must"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", c.ID, c.Title, demand, c.Asks, c.Fix, c.Source)
+		if i+1 < len(checks) && checks[i+1].ID[0] != c.ID[0] {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func TestTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range checkup.Checks() {
+		if seen[c.ID] || c.Title == "" || c.Source == "" || c.Fix == "" || !strings.HasSuffix(c.Asks, "?") && c.ID != "D2" && c.ID != "I1" {
+			t.Errorf("%s is there twice, or lacks something", c.ID)
+		}
+		seen[c.ID] = true
+	}
+}

@@ -3,14 +3,21 @@ package lab
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -27,6 +34,8 @@ var slapdConf = template.Must(template.New("").Parse(`
 modulepath /usr/lib/ldap
 moduleload back_mdb
 loglevel none
+TLSCertificateFile "{{.Dir}}/tls.pem"
+TLSCertificateKeyFile "{{.Dir}}/tls.key"
 database mdb
 suffix "{{.Suffix}}"
 directory "{{.Dir}}"
@@ -48,6 +57,8 @@ access to * by * read
 //
 // Under [ActiveDirectory] it knows userCertificate only without ";binary" and
 // refuses anonymous searches, with strongerAuthRequired; it sends no reference.
+//
+// It knows StartTLS, with a certificate for 127.0.0.1 from the organisation's root.
 func (o *Organisation) StartSlapd(ctx context.Context) (*Peer, error) {
 	slapd, err := lookPath("slapd", "slapd")
 	if err != nil {
@@ -92,6 +103,9 @@ func (o *Organisation) prepareSlapd(ctx context.Context, slapd, dir string) (por
 	}{o.Spec, dir, schemas}); err != nil {
 		return 0, err
 	}
+	if err := o.certifyServer(dir); err != nil {
+		return 0, err
+	}
 	entries, err := o.entries()
 	if err != nil {
 		return 0, err
@@ -108,6 +122,31 @@ func (o *Organisation) prepareSlapd(ctx context.Context, slapd, dir string) (por
 		return 0, fault.New(fault.Unavailable, "loading entries: %w: %s", err, out)
 	}
 	return freePort()
+}
+
+// certifyServer writes a certificate for 127.0.0.1, and its key, to dir.
+func (o *Organisation) certifyServer(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	cert, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: o.subject("Directory of " + o.Spec.Name),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(year), KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}, o.Root.Certificate, key.Public(), o.Root.key)
+	if err != nil {
+		return fmt.Errorf("signing for the directory: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	if err := writePEM(filepath.Join(dir, "tls.key"), "PRIVATE KEY", der); err != nil {
+		return err
+	}
+	return writePEM(filepath.Join(dir, "tls.pem"), "CERTIFICATE", cert)
 }
 
 // ldif writes entries as RFC 2849, every value in base64.

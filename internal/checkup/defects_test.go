@@ -61,6 +61,35 @@ func closePrimes() crypto.Signer {
 	return publicOnly{&rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}}
 }
 
+// modulus is an RSA key whose modulus is step*r + rest for the first r, odd and
+// without small factors beyond step's, that makes it 2048 bits long.
+func modulus(step, rest *big.Int, exponent int) crypto.Signer {
+	n := new(big.Int).Lsh(big.NewInt(1), 2047)
+	n.Sub(n, new(big.Int).Mod(n, step)).Add(n, step).Add(n, rest)
+	small := func() bool {
+		for d := int64(2); d < 752; d++ {
+			p := big.NewInt(d)
+			if new(big.Int).Mod(n, p).Sign() == 0 && new(big.Int).Mod(step, p).Sign() != 0 {
+				return true
+			}
+		}
+		return false
+	}
+	for n.Bit(0) == 0 || small() {
+		n.Add(n, step)
+	}
+	return publicOnly{&rsa.PublicKey{N: n, E: exponent}}
+}
+
+// roca is a modulus that is 65537 modulo each prime at which one looks.
+func roca() crypto.Signer {
+	product := big.NewInt(1)
+	for _, p := range []int64{11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157} {
+		product.Mul(product, big.NewInt(p))
+	}
+	return modulus(product, big.NewInt(65537), 65537)
+}
+
 // TestDefects spoils one thing at a time: the check that is for it must find it,
 // and no other may.
 func TestDefects(t *testing.T) {
@@ -88,6 +117,9 @@ func TestDefects(t *testing.T) {
 		a.Directories[1].URL = "ldap://other.house.example"
 		return &a.Directories[1]
 	}
+	overLDAP := func(w *world) {
+		w.Application.Intermediates[0].CRL = []string{"ldap://ldap.house.example/cn=issuing,o=house?certificateRevocationList;binary?base"}
+	}
 	for _, d := range []defect{
 		// Certificates.
 		{name: "an RSA key of 1024 bits", plan: func(h *house) {
@@ -95,6 +127,10 @@ func TestDefects(t *testing.T) {
 		}, fails: "C2 D5 V2", advice: "new CA key"},
 		{name: "a curve of 224 bits", plan: func(h *house) { h.rootKey = must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)) }, fails: "C2", advice: "new CA key"},
 		{name: "close primes", plan: func(h *house) { h.issuingPublic = closePrimes() }, fails: "C3 D5 V2 V5", advice: "can be broken"},
+		{name: "a small factor", plan: func(h *house) { h.issuingPublic = modulus(big.NewInt(751), new(big.Int), 65537) }, fails: "C3 D5 V2 V5"},
+		{name: "a broken generator", plan: func(h *house) { h.issuingPublic = roca() }, fails: "C3 D5 V2 V5"},
+		{name: "an even exponent", plan: func(h *house) { h.issuingPublic = modulus(big.NewInt(2), big.NewInt(1), 4) }, fails: "C3 D5 V2 V5"},
+		{name: "a sound key that is another's", plan: func(h *house) { h.issuingPublic = modulus(big.NewInt(2), big.NewInt(1), 65537) }, fails: "D5 V2 V5"},
 		{name: "no cRLSign", plan: func(h *house) { h.issuing.KeyUsage = x509.KeyUsageCertSign }, fails: "C4"},
 		{name: "issuer not declared", world: func(w *world) {
 			stranger := newHouse(t).build(t)
@@ -197,6 +233,8 @@ func TestDefects(t *testing.T) {
 		{name: "the revoked one is not listed", plan: func(h *house) { h.crl.RevokedCertificateEntries = nil }, fails: "V3 V7"},
 		{name: "the revoked one is good", plan: func(h *house) { h.status["32"] = ocsp.Good }, fails: "V4 V7"},
 		{name: "everything is good", plan: func(h *house) { h.status["48"] = ocsp.Good }, fails: "V4", advice: "that were issued"},
+		{name: "a CRL by LDAP, which certificates do not name", world: overLDAP, warns: "V8"},
+		{name: "a stale CRL by LDAP", plan: func(h *house) { h.crl.NextUpdate = time.Now().Add(-time.Minute) }, world: overLDAP, fails: "V2", warns: "V8"},
 		{name: "no responder there", plan: refuse("/ocsp", "", 503), fails: "V4"},
 		{name: "no serials declared", world: func(w *world) { w.Application.Intermediates[0].TestSerials = membership.TestSerials{} }, fails: "V4"},
 		{name: "a stranger signs", plan: func(h *house) { h.ocspKey = newKey(t) }, fails: "V5"},

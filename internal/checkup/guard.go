@@ -36,12 +36,26 @@ func newGuardedConn(c net.Conn) *guardedConn { return &guardedConn{Conn: c, r: b
 func (g *guardedConn) Read(b []byte) (int, error) {
 	if len(g.ready) == 0 {
 		if err := g.next(); err != nil {
-			return 0, err
+			return 0, bare(err)
 		}
 	}
 	n := copy(b, g.ready)
 	g.ready = g.ready[n:]
 	return n, nil
+}
+
+func (g *guardedConn) Write(b []byte) (int, error) {
+	n, err := g.Conn.Write(b)
+	return n, bare(err)
+}
+
+// bare is a network error that no longer holds both addresses, as text: the
+// client library passes text on.
+func bare(err error) error {
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return errors.New(plain(err))
+	}
+	return err
 }
 
 func (g *guardedConn) next() error {

@@ -165,7 +165,7 @@ func (h *house) build(t *testing.T) *world {
 				return nil, fault.New(fault.Unavailable, "connection refused")
 			}
 			client, conn := net.Pipe()
-			go h.serveLDAP(conn, user.Raw, tls.Certificate{Certificate: [][]byte{server.Raw}, PrivateKey: tlsKey})
+			go h.serveLDAP(conn, user.Raw, h.list(t, &able), tls.Certificate{Certificate: [][]byte{server.Raw}, PrivateKey: tlsKey})
 			return client, nil
 		},
 	}
@@ -192,25 +192,30 @@ func (h *house) serve(t *testing.T, r *http.Request, root, issuing *x509.Certifi
 		}
 		return reply(200, der)
 	case r.URL.Path == "/issuing.crl":
-		issuer, key := issuing, h.issuingKey
-		if h.crlKey != nil {
-			// The library refuses to sign for a certificate with another key.
-			other := *issuing
-			other.PublicKey = h.crlKey.Public()
-			issuer, key = &other, h.crlKey
-		}
-		der, err := x509.CreateRevocationList(rand.Reader, h.crl, issuer, key)
-		if err != nil {
-			t.Error(err)
-		}
-		if h.spoilCRL != nil {
-			der = h.spoilCRL(der)
-		}
-		return reply(200, der)
+		return reply(200, h.list(t, issuing))
 	case strings.HasPrefix(r.URL.Path, "/ocsp"):
 		return h.serveOCSP(t, r, issuing)
 	}
 	return reply(404, nil)
+}
+
+// list is the CRL of the issuing CA.
+func (h *house) list(t *testing.T, issuing *x509.Certificate) []byte {
+	issuer, key := issuing, h.issuingKey
+	if h.crlKey != nil {
+		// The library refuses to sign for a certificate with another key.
+		other := *issuing
+		other.PublicKey = h.crlKey.Public()
+		issuer, key = &other, h.crlKey
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, h.crl, issuer, key)
+	if err != nil {
+		t.Error(err)
+	}
+	if h.spoilCRL != nil {
+		der = h.spoilCRL(der)
+	}
+	return der
 }
 
 func (h *house) serveOCSP(t *testing.T, r *http.Request, issuing *x509.Certificate) *http.Response {
@@ -256,7 +261,7 @@ func (h *house) serveOCSP(t *testing.T, r *http.Request, issuing *x509.Certifica
 }
 
 // serveLDAP is the directory, on one connection.
-func (h *house) serveLDAP(nc net.Conn, user []byte, server tls.Certificate) {
+func (h *house) serveLDAP(nc net.Conn, user, list []byte, server tls.Certificate) {
 	defer func() { _ = nc.Close() }()
 	r := bufio.NewReader(nc)
 	send := func(id int32, op ldap.Op) {
@@ -277,6 +282,11 @@ func (h *house) serveLDAP(nc net.Conn, user []byte, server tls.Certificate) {
 			nc = tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{server}})
 			r = bufio.NewReader(nc)
 		case ldap.SearchRequest:
+			if op.Scope == ldap.BaseObject {
+				send(m.ID, ldap.SearchResultEntry{DN: op.Base, Attributes: []ldap.Attribute{{Type: op.Attributes[0], Values: [][]byte{list}}}})
+				send(m.ID, ldap.SearchResultDone{})
+				continue
+			}
 			n, result := 0, ldap.Result{}
 			switch {
 			case h.search != nil:

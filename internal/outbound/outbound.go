@@ -72,7 +72,8 @@ func (p Policy) control(_ context.Context, network, address string, _ syscall.Ra
 }
 
 // reserved are ranges that netip does not name but that lead inside, or carry
-// an IPv4 address that may (RFC 6890, RFC 6052, RFC 3056, RFC 4380).
+// an IPv4 address that may (RFC 6890, RFC 4291 §2.5.5.1, RFC 6052, RFC 3056,
+// RFC 4380).
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"),
@@ -82,6 +83,7 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/96"),
 	netip.MustParsePrefix("64:ff9b::/96"),
 	netip.MustParsePrefix("64:ff9b:1::/48"),
 	netip.MustParsePrefix("100::/64"),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"bridge.example/internal/checkup"
+	"bridge.example/internal/outbound"
 )
 
 // TestHanging has servers that take connections and never answer: each costs
@@ -122,4 +124,68 @@ func TestHostileWeb(t *testing.T) {
 			t.Errorf("%s: %d bytes of evidence", f.ID, len(strings.Join(f.Evidence, "")))
 		}
 	}
+}
+
+// TestNoWayInside points every kind of URL at this machine: nothing is reached,
+// and a port where somebody listens looks like one where nobody does.
+func TestNoWayInside(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	reached := make(chan struct{}, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			reached <- struct{}{}
+			_ = c.Close()
+		}
+	}()
+	_, open, _ := net.SplitHostPort(l.Addr().String())
+	seen := map[string]string{}
+	for _, host := range []string{"127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "0.0.0.0", "[::]",
+		"[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1%25lo]", "169.254.169.254", "[fd00:ec2::254]", "10.0.0.1", "224.0.0.1", "255.255.255.255"} {
+		for _, port := range []string{open, "1"} {
+			w := newHouse(t).build(t)
+			w.Dial, w.Client, w.Resolver = outbound.Dial(outbound.Policy{}), outbound.Client(outbound.Policy{}), literal{}
+			at := host + ":" + port
+			w.Application.Directories[0].URL = "ldap://" + at
+			i := &w.Application.Intermediates[0]
+			i.CRL = []string{"http://" + at + "/crl", "https://" + at + "/crl", "ldap://" + at + "/cn=crl", "ldaps://" + at + "/cn=crl"}
+			i.OCSP = []string{"http://" + at + "/"}
+			w.Application.Anchors[0].CRL = nil
+			var said []string
+			for _, f := range w.examine(t).Findings {
+				switch f.ID {
+				case "D1", "D10", "V1", "V4":
+					said = append(said, string(f.Verdict))
+					if f.Verdict != checkup.Fail && f.ID != "D1" {
+						t.Errorf("%s: %s is %s: %q", at, f.ID, f.Verdict, f.Evidence)
+					}
+					if text := strings.Join(f.Evidence, " "); strings.Contains(text, "refused") || strings.Contains(text, "timeout") {
+						t.Errorf("%s: %s tells what is inside: %s", at, f.ID, text)
+					}
+				}
+			}
+			if other, ok := seen[host]; ok && other != strings.Join(said, " ") {
+				t.Errorf("%s: an open port looks different: %q and %q", host, other, said)
+			}
+			seen[host] = strings.Join(said, " ")
+		}
+	}
+	if len(reached) > 0 {
+		t.Errorf("reached %d times", len(reached))
+	}
+}
+
+// literal resolves addresses to themselves.
+type literal struct{ zone }
+
+func (literal) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	a, err := netip.ParseAddr(host)
+	return []netip.Addr{a}, err
 }

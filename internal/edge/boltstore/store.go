@@ -27,11 +27,12 @@ var (
 	bucketRevisions = []byte("member_revisions") // revision → id, newest of each record only
 	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
-	bucketCRLs      = []byte("crls")             // number → DER
+	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
 	bucketLists     = []byte("lists")            // number → DER
 
 	keyFormat    = []byte("format")
 	keyCRLNumber = []byte("crl_number")
+	keyState     = []byte("bridge_ca") // JSON of crosscert.State
 )
 
 const (

@@ -21,8 +21,9 @@ const skew = 5 * time.Minute
 
 // Open verifies a list at the instant at. roots holds the bridge CA that the
 // caller has obtained safely, or the signer's certificate itself; the signer's
-// must come from a root directly and be made for signing lists, so that no
-// member can sign one with a certificate below its cross-certificate.
+// must come from a root directly, or from a key that the root has rolled over
+// to, and be made for signing lists, so that no member can sign one with a
+// certificate below its cross-certificate.
 //
 // Whether a list may replace the one in use is for [List.Supersedes] to say.
 // With ErrExpired the list is returned too: everything else about it holds, so
@@ -51,7 +52,7 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	case v.ContentType.String() != contentType:
 		return nil, nil, fmt.Errorf("%w: content is of type %v", ErrFormat, v.ContentType)
-	case len(v.Chain) > 2 || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
+	case !direct(v.Chain) || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
 		return nil, nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
 	}
 	l := &List{IssuedAt: v.SigningTime, Hash: sha256.Sum256(der)}
@@ -65,6 +66,16 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return l, v.Content, fmt.Errorf("%w: nextUpdate was %s", ErrExpired, l.NextUpdate.Format(time.RFC3339))
 	}
 	return l, v.Content, nil
+}
+
+// direct reports whether the root issued the signer's certificate, be it with
+// another of its keys: link certificates (RFC 4210 §4.4) bear its name on both
+// sides, which no member's do.
+func direct(chain []*x509.Certificate) bool {
+	root := chain[len(chain)-1]
+	return len(chain) == 1 || !slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool {
+		return !bytes.Equal(c.RawSubject, root.RawSubject) || !bytes.Equal(c.RawIssuer, root.RawSubject) && !c.Equal(root)
+	})
 }
 
 // tslSigning is id-tsl-kp-tslSigning (TS 119 612 §5.7.1).

@@ -111,6 +111,25 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte
 	return next, der, nil
 }
 
+// Latest returns the latest list and its DER without signing anything, expired
+// or not. Errors: NotFound when there is none; those of [Open].
+func (p *Publisher) Latest(ctx context.Context) (*List, []byte, error) {
+	_, der, err := p.archive.Latest(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Its signer need not be valid any more for it to be the latest.
+	at := p.o.Now()
+	if end := p.signer.Cert.NotAfter; end.Before(at) {
+		at = end
+	}
+	l, err := Open(der, p.roots, at)
+	if errors.Is(err, ErrExpired) {
+		err = nil
+	}
+	return l, der, err
+}
+
 // sign makes l final and signs it.
 func (p *Publisher) sign(l *List, content []byte) ([]byte, error) {
 	// Nobody could verify the list any longer than its signer.

@@ -27,8 +27,8 @@ import (
 	"bridge.example/internal/edge/repository"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
-	"bridge.example/internal/setup/config"
 	"bridge.example/internal/outbound"
+	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/cms"
 	"bridge.example/internal/wire/ldap"
@@ -71,11 +71,15 @@ func New(ctx context.Context, c *config.Config, version string, log *slog.Logger
 			err = errors.Join(err, d.release())
 		}
 	}()
-	m, err := load(c)
+	if d.store, err = openStore(c); err != nil {
+		return nil, err
+	}
+	state, err := d.store.Ledger().State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if d.store, err = openStore(c); err != nil {
+	m, err := load(c, &state)
+	if err != nil {
 		return nil, err
 	}
 	if err := d.build(ctx, m, version); err != nil {
@@ -88,7 +92,7 @@ func New(ctx context.Context, c *config.Config, version string, log *slog.Logger
 func (d *Daemon) build(ctx context.Context, m *material, version string) (err error) {
 	c := d.config
 	d.startTLS = m.startTLS
-	d.authority, err = crosscert.New(m.bridgeCA.cert, m.bridgeCA.key, d.store.Ledger(), crosscert.Options{
+	d.authority, err = crosscert.Open(ctx, m.bridgeCA, m.bridgeKey, d.store.Ledger(), crosscert.Options{
 		BaseURL: c.Repository.URL, Log: d.log,
 	})
 	if err != nil {
@@ -101,9 +105,11 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	if err := d.renewSigners(ctx, m); err != nil {
 		return err
 	}
-	publisher := signedlist.NewPublisher(
-		cms.Signer{Cert: m.listSigner.cert, Chain: []*x509.Certificate{m.bridgeCA.cert}, Key: m.listSigner.key},
-		d.store.Lists(), signedlist.Options{Log: d.log})
+	bridgeCA := d.authority.Certificate()
+	publisher, err := newPublisher(ctx, d.authority, m, d.store, d.log)
+	if err != nil {
+		return err
+	}
 	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}
@@ -128,9 +134,9 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Ask: func(issuer *x509.Certificate, urls []string) vocsp.Source {
 			return vocsp.Cached(vocsp.Upstream(urls, issuer, client, vocsp.UpstreamOptions{Timeout: c.Responder.MemberTimeout}), cachedAnswers, time.Now)
 		},
-		Own: vocsp.Route{Issuer: m.bridgeCA.cert, Source: vocsp.Local(m.bridgeCA.cert, m.ocsp(), d.ownStatus)},
+		Own: vocsp.Route{Issuer: bridgeCA, Source: vocsp.Local(bridgeCA, m.ocsp(), d.ownStatus)},
 
-		BridgeCA: m.bridgeCA.cert,
+		BridgeCA: bridgeCA,
 		Signers:  []*x509.Certificate{m.listSigner.cert, m.ocspSigner.cert},
 		Levels:   m.levels,
 		Every:    c.Reconcile,
@@ -138,6 +144,25 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	})
 	d.admin = adminapi.New(d.federation, m.adminServer, m.adminCA, adminapi.Options{Version: version, Log: d.log})
 	return nil
+}
+
+// newPublisher signs lists. They carry the links between the bridge CA's keys,
+// for whoever has another of them as anchor.
+func newPublisher(ctx context.Context, a *crosscert.Authority, m *material, store *boltstore.Store, log *slog.Logger) (*signedlist.Publisher, error) {
+	generations, err := a.Generations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chain := []*x509.Certificate{a.Certificate()}
+	for _, g := range generations {
+		for _, der := range [][]byte{g.OldWithNew, g.NewWithOld} {
+			if link, err := x509.ParseCertificate(der); err == nil && time.Now().Before(link.NotAfter) {
+				chain = append(chain, link)
+			}
+		}
+	}
+	return signedlist.NewPublisher(cms.Signer{Cert: m.listSigner.cert, Chain: chain, Key: m.listSigner.key},
+		store.Lists(), signedlist.Options{Log: log}), nil
 }
 
 // directoryOptions announce in the root DSE what the LDAP front does.
@@ -368,13 +393,16 @@ func (d *Daemon) release() error {
 // returns all problems, joined. A store that a running daemon has open is not
 // looked into.
 func Validate(c *config.Config) error {
-	_, err := load(c)
+	var state *crosscert.State
 	store, storeErr := openStore(c)
 	if storeErr == nil {
-		storeErr = store.Close()
+		var s crosscert.State
+		s, storeErr = store.Ledger().State(context.Background())
+		state, storeErr = &s, errors.Join(storeErr, store.Close())
 	} else if fault.KindOf(storeErr) == fault.Unavailable {
 		storeErr = nil
 	}
+	_, err := load(c, state)
 	return errors.Join(err, storeErr)
 }
 

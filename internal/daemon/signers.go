@@ -13,9 +13,14 @@ import (
 const renewAhead = 90 * 24 * time.Hour
 
 // renewSigners gives the bridge's own signers new certificates, for the keys
-// they have, when the old ones end soon. It happens at start; relying parties
+// they have, when the old ones end soon or are by a key of the bridge CA that has
+// rolled over. It happens at start; relying parties
 // check signatures up to the bridge CA, so no one needs to know.
 func (d *Daemon) renewSigners(ctx context.Context, m *material) error {
+	if ended, err := d.authority.Ended(ctx); err != nil || !ended.IsZero() {
+		return err
+	}
+	bridgeCA := d.authority.Certificate()
 	for _, s := range []struct {
 		name    string
 		profile crosscert.Profile
@@ -24,7 +29,8 @@ func (d *Daemon) renewSigners(ctx context.Context, m *material) error {
 		{statedir.ListSigner, crosscert.ListSigner, &m.listSigner},
 		{statedir.OCSPSigner, crosscert.OCSPSigner, &m.ocspSigner},
 	} {
-		if time.Now().Add(renewAhead).Before(s.pair.cert.NotAfter) || !s.pair.cert.NotAfter.Before(m.bridgeCA.cert.NotAfter) {
+		lasts := time.Now().Add(renewAhead).Before(s.pair.cert.NotAfter) || !s.pair.cert.NotAfter.Before(bridgeCA.NotAfter)
+		if lasts && s.pair.cert.CheckSignatureFrom(bridgeCA) == nil {
 			continue
 		}
 		cert, err := d.authority.IssueSigner(ctx, crosscert.SignerRequest{

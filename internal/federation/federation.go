@@ -198,6 +198,12 @@ func (f *Federation) Reconcile(ctx context.Context) error {
 }
 
 func (f *Federation) reconcile(ctx context.Context) error {
+	switch ended, err := f.Authority.Ended(ctx); {
+	case err != nil:
+		return fmt.Errorf("reading the ledger: %w", err)
+	case !ended.IsZero():
+		return f.afterTheEnd(ctx)
+	}
 	members, err := f.Register.Members(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the register: %w", err)
@@ -215,14 +221,7 @@ func (f *Federation) reconcile(ctx context.Context) error {
 // was: an older signed artifact carries its own end of validity.
 func (f *Federation) publish(ctx context.Context, next *Artifacts) error {
 	old := f.artifacts.Load()
-	crl, crlErr := f.Authority.CRL(ctx)
-	if crlErr == nil {
-		next.CRL, next.CRLNumber = crl.Raw, crl.Number.Int64()
-		next.CRLThisUpdate, next.CRLNextUpdate = crl.ThisUpdate, crl.NextUpdate
-	} else {
-		crlErr = fmt.Errorf("issuing the CRL: %w", crlErr)
-		next.CRL, next.CRLNumber, next.CRLThisUpdate, next.CRLNextUpdate = old.CRL, old.CRLNumber, old.CRLThisUpdate, old.CRLNextUpdate
-	}
+	crlErr := f.generations(ctx, next)
 	list, der, listErr := f.Publisher.Publish(ctx, entries(next.Trusted))
 	if listErr == nil {
 		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = der, list.Number, list.IssuedAt, list.NextUpdate
@@ -255,6 +254,12 @@ func (f *Federation) Status(ctx context.Context) (Status, error) {
 	}
 	for _, m := range members {
 		s.Members[m.State]++
+	}
+	if s.EndedAt, err = f.Authority.Ended(ctx); err != nil {
+		return Status{}, err
+	}
+	if s.Generations, err = f.generationStatus(ctx, a); err != nil {
+		return Status{}, err
 	}
 	return s, nil
 }

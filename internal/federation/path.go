@@ -50,14 +50,25 @@ func (a *Artifacts) preparePaths() {
 	if len(certs) > 0 {
 		a.paths.bridge = certs[0].Subject
 	}
+	for _, g := range a.Generations {
+		if !g.Parsed.Equal(a.BridgeCA) {
+			add(g.Parsed)
+		}
+	}
+	add(a.Links()...)
 	for _, t := range a.Trusted {
 		add(slices.Concat(t.Anchors, t.Intermediates, t.CrossTo, t.CrossFrom)...)
 	}
 	a.paths.pool = pathval.NewPool(certs...)
 	// Without a list that can be used, nothing that the bridge issued is good.
 	var lists []*crl.List
-	if l, err := crl.Parse(a.CRL); err == nil {
-		lists = append(lists, l)
+	for _, g := range a.Generations {
+		if g.CRL == nil {
+			continue
+		}
+		if l, err := crl.Parse(g.CRL.Raw); err == nil {
+			lists = append(lists, l)
+		}
 	}
 	var err error
 	if a.paths.crls, err = pathval.NewCRLs(a.paths.pool, lists...); err != nil {

@@ -30,6 +30,9 @@ const (
 type world struct {
 	*bridge
 	dir           string
+	alphaRoot     *x509.Certificate
+	alphaKey      crypto.Signer
+	fromAlpha     *x509.Certificate
 	betaRoot      *x509.Certificate
 	betaRootKey   crypto.Signer
 	betaIssuing   *x509.Certificate
@@ -42,7 +45,7 @@ func newWorld(t *testing.T) *world {
 		t.Skip("needs BRIDGE_PEERS=1 and openssl")
 	}
 	w := &world{bridge: newBridge(t), dir: t.TempDir()}
-	alphaRoot, alphaKey := newCA(t, "alpha")
+	w.alphaRoot, w.alphaKey = newCA(t, "alpha")
 	w.betaRoot, w.betaRootKey = newCA(t, "beta")
 	w.betaIssuerKey = newKey(t)
 	issuing := caTemplate("beta")
@@ -66,9 +69,9 @@ func newWorld(t *testing.T) *world {
 		}
 		inbound.ExtraExtensions = append(inbound.ExtraExtensions, e)
 	}
-	fromAlpha := certify(t, inbound, alphaRoot, w.cert.PublicKey, alphaKey)
-	findings := crosscert.CheckInbound(fromAlpha, w.Inbound(crosscert.Inbound{
-		Anchors: []*x509.Certificate{alphaRoot}, Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+	w.fromAlpha = certify(t, inbound, w.alphaRoot, w.cert.PublicKey, w.alphaKey)
+	findings := crosscert.CheckInbound(w.fromAlpha, w.Inbound(crosscert.Inbound{
+		Anchors: []*x509.Certificate{w.alphaRoot}, Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
 	}), time.Now())
 	if err := crosscert.InboundError(findings); err != nil {
 		t.Fatal(err)
@@ -79,9 +82,9 @@ func newWorld(t *testing.T) *world {
 	if w.toBeta, err = w.Issue(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	w.write(t, "alpha.pem", alphaRoot)
+	w.write(t, "alpha.pem", w.alphaRoot)
 	w.write(t, "bridge.pem", w.cert)
-	w.write(t, "chain.pem", fromAlpha, w.toBeta, w.betaIssuing)
+	w.write(t, "chain.pem", w.fromAlpha, w.toBeta, w.betaIssuing)
 	return w
 }
 

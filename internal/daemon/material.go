@@ -160,7 +160,11 @@ func (r *reader) bridgeKeys(m *material, s crosscert.State, locator string) (cer
 	return certs
 }
 
+// ocsp is nil when the bridge has ended: it answers for nobody any more.
 func (m *material) ocsp() *ocsp.Signer {
+	if m.ocspSigner.key == nil {
+		return nil
+	}
 	return &ocsp.Signer{Cert: m.ocspSigner.cert, Key: m.ocspSigner.key}
 }
 

@@ -329,7 +329,11 @@ type GetStatusResponse struct {
 	Members      []*StateCount          `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
 	ReconciledAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=reconciled_at,json=reconciledAt,proto3" json:"reconciled_at,omitempty"`
 	// What the last reconciliation could not do; empty when all is well.
-	Problem       string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
+	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
+	// The keys of the bridge CA, the oldest first.
+	BridgeKeys []*BridgeKey `protobuf:"bytes,11,rep,name=bridge_keys,json=bridgeKeys,proto3" json:"bridge_keys,omitempty"`
+	// When the bridge ended; absent while it lives.
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -434,6 +438,118 @@ func (x *GetStatusResponse) GetProblem() string {
 	return ""
 }
 
+func (x *GetStatusResponse) GetBridgeKeys() []*BridgeKey {
+	if x != nil {
+		return x.BridgeKeys
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+// One key of the bridge CA.
+type BridgeKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1.
+	Generation int32 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// announced, signing, retiring, closing or closed.
+	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
+	// When the phase began; absent for a key that never rolled over.
+	Since    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// How many certificates are neither revoked nor expired, without those that
+	// link keys of the bridge CA.
+	InForce       int32                  `protobuf:"varint,5,opt,name=in_force,json=inForce,proto3" json:"in_force,omitempty"`
+	CrlNumber     int64                  `protobuf:"varint,6,opt,name=crl_number,json=crlNumber,proto3" json:"crl_number,omitempty"`
+	CrlNextUpdate *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=crl_next_update,json=crlNextUpdate,proto3" json:"crl_next_update,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BridgeKey) Reset() {
+	*x = BridgeKey{}
+	mi := &file_bridge_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BridgeKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BridgeKey) ProtoMessage() {}
+
+func (x *BridgeKey) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BridgeKey.ProtoReflect.Descriptor instead.
+func (*BridgeKey) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BridgeKey) GetGeneration() int32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *BridgeKey) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *BridgeKey) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *BridgeKey) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *BridgeKey) GetInForce() int32 {
+	if x != nil {
+		return x.InForce
+	}
+	return 0
+}
+
+func (x *BridgeKey) GetCrlNumber() int64 {
+	if x != nil {
+		return x.CrlNumber
+	}
+	return 0
+}
+
+func (x *BridgeKey) GetCrlNextUpdate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CrlNextUpdate
+	}
+	return nil
+}
+
 type StateCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	State         State                  `protobuf:"varint,1,opt,name=state,proto3,enum=bridge.v1.State" json:"state,omitempty"`
@@ -444,7 +560,7 @@ type StateCount struct {
 
 func (x *StateCount) Reset() {
 	*x = StateCount{}
-	mi := &file_bridge_proto_msgTypes[4]
+	mi := &file_bridge_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +572,7 @@ func (x *StateCount) String() string {
 func (*StateCount) ProtoMessage() {}
 
 func (x *StateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[4]
+	mi := &file_bridge_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +585,7 @@ func (x *StateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateCount.ProtoReflect.Descriptor instead.
 func (*StateCount) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{4}
+	return file_bridge_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StateCount) GetState() State {
@@ -495,7 +611,7 @@ type ApplyMemberRequest struct {
 
 func (x *ApplyMemberRequest) Reset() {
 	*x = ApplyMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[5]
+	mi := &file_bridge_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +623,7 @@ func (x *ApplyMemberRequest) String() string {
 func (*ApplyMemberRequest) ProtoMessage() {}
 
 func (x *ApplyMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[5]
+	mi := &file_bridge_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +636,7 @@ func (x *ApplyMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMemberRequest.ProtoReflect.Descriptor instead.
 func (*ApplyMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{5}
+	return file_bridge_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApplyMemberRequest) GetApplication() *Application {
@@ -539,7 +655,7 @@ type ApplyMemberResponse struct {
 
 func (x *ApplyMemberResponse) Reset() {
 	*x = ApplyMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[6]
+	mi := &file_bridge_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +667,7 @@ func (x *ApplyMemberResponse) String() string {
 func (*ApplyMemberResponse) ProtoMessage() {}
 
 func (x *ApplyMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[6]
+	mi := &file_bridge_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +680,7 @@ func (x *ApplyMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMemberResponse.ProtoReflect.Descriptor instead.
 func (*ApplyMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{6}
+	return file_bridge_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApplyMemberResponse) GetMember() *Member {
@@ -583,7 +699,7 @@ type GetMemberRequest struct {
 
 func (x *GetMemberRequest) Reset() {
 	*x = GetMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[7]
+	mi := &file_bridge_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +711,7 @@ func (x *GetMemberRequest) String() string {
 func (*GetMemberRequest) ProtoMessage() {}
 
 func (x *GetMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[7]
+	mi := &file_bridge_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +724,7 @@ func (x *GetMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemberRequest.ProtoReflect.Descriptor instead.
 func (*GetMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{7}
+	return file_bridge_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetMemberRequest) GetId() string {
@@ -627,7 +743,7 @@ type GetMemberResponse struct {
 
 func (x *GetMemberResponse) Reset() {
 	*x = GetMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[8]
+	mi := &file_bridge_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +755,7 @@ func (x *GetMemberResponse) String() string {
 func (*GetMemberResponse) ProtoMessage() {}
 
 func (x *GetMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[8]
+	mi := &file_bridge_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +768,7 @@ func (x *GetMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemberResponse.ProtoReflect.Descriptor instead.
 func (*GetMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{8}
+	return file_bridge_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetMemberResponse) GetMember() *Member {
@@ -674,7 +790,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_bridge_proto_msgTypes[9]
+	mi := &file_bridge_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +802,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[9]
+	mi := &file_bridge_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +815,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{9}
+	return file_bridge_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListMembersRequest) GetPageSize() int32 {
@@ -727,7 +843,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_bridge_proto_msgTypes[10]
+	mi := &file_bridge_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +855,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[10]
+	mi := &file_bridge_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +868,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{10}
+	return file_bridge_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListMembersResponse) GetMembers() []*MemberSummary {
@@ -782,7 +898,7 @@ type ApproveMemberRequest struct {
 
 func (x *ApproveMemberRequest) Reset() {
 	*x = ApproveMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[11]
+	mi := &file_bridge_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +910,7 @@ func (x *ApproveMemberRequest) String() string {
 func (*ApproveMemberRequest) ProtoMessage() {}
 
 func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[11]
+	mi := &file_bridge_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +923,7 @@ func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveMemberRequest.ProtoReflect.Descriptor instead.
 func (*ApproveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{11}
+	return file_bridge_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ApproveMemberRequest) GetId() string {
@@ -840,7 +956,7 @@ type ApproveMemberResponse struct {
 
 func (x *ApproveMemberResponse) Reset() {
 	*x = ApproveMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[12]
+	mi := &file_bridge_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +968,7 @@ func (x *ApproveMemberResponse) String() string {
 func (*ApproveMemberResponse) ProtoMessage() {}
 
 func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[12]
+	mi := &file_bridge_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +981,7 @@ func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveMemberResponse.ProtoReflect.Descriptor instead.
 func (*ApproveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{12}
+	return file_bridge_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApproveMemberResponse) GetMember() *Member {
@@ -886,7 +1002,7 @@ type SuspendMemberRequest struct {
 
 func (x *SuspendMemberRequest) Reset() {
 	*x = SuspendMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[13]
+	mi := &file_bridge_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1014,7 @@ func (x *SuspendMemberRequest) String() string {
 func (*SuspendMemberRequest) ProtoMessage() {}
 
 func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[13]
+	mi := &file_bridge_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1027,7 @@ func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendMemberRequest.ProtoReflect.Descriptor instead.
 func (*SuspendMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{13}
+	return file_bridge_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SuspendMemberRequest) GetId() string {
@@ -937,7 +1053,7 @@ type SuspendMemberResponse struct {
 
 func (x *SuspendMemberResponse) Reset() {
 	*x = SuspendMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[14]
+	mi := &file_bridge_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1065,7 @@ func (x *SuspendMemberResponse) String() string {
 func (*SuspendMemberResponse) ProtoMessage() {}
 
 func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[14]
+	mi := &file_bridge_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1078,7 @@ func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendMemberResponse.ProtoReflect.Descriptor instead.
 func (*SuspendMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{14}
+	return file_bridge_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SuspendMemberResponse) GetMember() *Member {
@@ -981,7 +1097,7 @@ type PreviewMemberRequest struct {
 
 func (x *PreviewMemberRequest) Reset() {
 	*x = PreviewMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1109,7 @@ func (x *PreviewMemberRequest) String() string {
 func (*PreviewMemberRequest) ProtoMessage() {}
 
 func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1122,7 @@ func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberRequest.ProtoReflect.Descriptor instead.
 func (*PreviewMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{15}
+	return file_bridge_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PreviewMemberRequest) GetId() string {
@@ -1045,7 +1161,7 @@ type PreviewMemberResponse struct {
 
 func (x *PreviewMemberResponse) Reset() {
 	*x = PreviewMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1173,7 @@ func (x *PreviewMemberResponse) String() string {
 func (*PreviewMemberResponse) ProtoMessage() {}
 
 func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1186,7 @@ func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberResponse.ProtoReflect.Descriptor instead.
 func (*PreviewMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{16}
+	return file_bridge_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PreviewMemberResponse) GetRecordHash() string {
@@ -1167,7 +1283,7 @@ type PreviewPath struct {
 
 func (x *PreviewPath) Reset() {
 	*x = PreviewPath{}
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1295,7 @@ func (x *PreviewPath) String() string {
 func (*PreviewPath) ProtoMessage() {}
 
 func (x *PreviewPath) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1308,7 @@ func (x *PreviewPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPath.ProtoReflect.Descriptor instead.
 func (*PreviewPath) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{17}
+	return file_bridge_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PreviewPath) GetChange() Change {
@@ -1267,7 +1383,7 @@ type Overlap struct {
 
 func (x *Overlap) Reset() {
 	*x = Overlap{}
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1395,7 @@ func (x *Overlap) String() string {
 func (*Overlap) ProtoMessage() {}
 
 func (x *Overlap) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1408,7 @@ func (x *Overlap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Overlap.ProtoReflect.Descriptor instead.
 func (*Overlap) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{18}
+	return file_bridge_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Overlap) GetKind() string {
@@ -1333,7 +1449,7 @@ type RequestCrossCertificateRequest struct {
 
 func (x *RequestCrossCertificateRequest) Reset() {
 	*x = RequestCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1461,7 @@ func (x *RequestCrossCertificateRequest) String() string {
 func (*RequestCrossCertificateRequest) ProtoMessage() {}
 
 func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1474,7 @@ func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RequestCrossCertificateRequest) GetId() string {
@@ -1385,7 +1501,7 @@ type RequestCrossCertificateResponse struct {
 
 func (x *RequestCrossCertificateResponse) Reset() {
 	*x = RequestCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1513,7 @@ func (x *RequestCrossCertificateResponse) String() string {
 func (*RequestCrossCertificateResponse) ProtoMessage() {}
 
 func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1526,7 @@ func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RequestCrossCertificateResponse) GetBridgeCa() []byte {
@@ -1454,7 +1570,7 @@ type ProfileField struct {
 
 func (x *ProfileField) Reset() {
 	*x = ProfileField{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1582,7 @@ func (x *ProfileField) String() string {
 func (*ProfileField) ProtoMessage() {}
 
 func (x *ProfileField) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1595,7 @@ func (x *ProfileField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileField.ProtoReflect.Descriptor instead.
 func (*ProfileField) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ProfileField) GetName() string {
@@ -1524,7 +1640,7 @@ type AcceptCrossCertificateRequest struct {
 
 func (x *AcceptCrossCertificateRequest) Reset() {
 	*x = AcceptCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1652,7 @@ func (x *AcceptCrossCertificateRequest) String() string {
 func (*AcceptCrossCertificateRequest) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1665,7 @@ func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AcceptCrossCertificateRequest) GetId() string {
@@ -1586,7 +1702,7 @@ type AcceptCrossCertificateResponse struct {
 
 func (x *AcceptCrossCertificateResponse) Reset() {
 	*x = AcceptCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1714,7 @@ func (x *AcceptCrossCertificateResponse) String() string {
 func (*AcceptCrossCertificateResponse) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1727,7 @@ func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AcceptCrossCertificateResponse) GetFindings() []*Finding {
@@ -1650,7 +1766,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1778,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1791,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Finding) GetRule() string {
@@ -1714,7 +1830,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1842,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1855,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 type GetListResponse struct {
@@ -1755,7 +1871,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1883,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1896,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -1830,7 +1946,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1958,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1971,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -1923,7 +2039,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2051,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2064,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -1993,7 +2109,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2121,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2134,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2054,7 +2170,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2182,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2195,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Actor) GetPerson() string {
@@ -2112,7 +2228,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2240,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2253,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -2211,7 +2327,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2339,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2352,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -2343,7 +2459,7 @@ type AcceptedCertificate struct {
 
 func (x *AcceptedCertificate) Reset() {
 	*x = AcceptedCertificate{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2471,7 @@ func (x *AcceptedCertificate) String() string {
 func (*AcceptedCertificate) ProtoMessage() {}
 
 func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2484,7 @@ func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
 func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AcceptedCertificate) GetCertificate() []byte {
@@ -2409,7 +2525,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2537,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2550,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -2496,7 +2612,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2624,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2637,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{35}
+	return file_bridge_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Projection) GetListed() bool {
@@ -2575,7 +2691,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2703,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2716,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{36}
+	return file_bridge_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -2673,7 +2789,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2801,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2814,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{37}
+	return file_bridge_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Application) GetId() string {
@@ -2804,7 +2920,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +2932,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +2945,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{38}
+	return file_bridge_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Contact) GetName() string {
@@ -2872,7 +2988,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +3000,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +3013,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{39}
+	return file_bridge_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Policy) GetMember() string {
@@ -2933,7 +3049,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3061,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3074,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{40}
+	return file_bridge_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Directory) GetUrl() string {
@@ -3016,7 +3132,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3028,7 +3144,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3041,7 +3157,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{41}
+	return file_bridge_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -3074,7 +3190,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x0eWhoAmIResponse\x12&\n" +
 	"\x05actor\x18\x01 \x01(\v2\x10.bridge.v1.ActorR\x05actor\x127\n" +
 	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\x12\n" +
-	"\x10GetStatusRequest\"\xe1\x03\n" +
+	"\x10GetStatusRequest\"\xcf\x04\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bridge\x18\x02 \x01(\tR\x06bridge\x12D\n" +
@@ -3088,7 +3204,21 @@ const file_bridge_proto_rawDesc = "" +
 	"\amembers\x18\b \x03(\v2\x15.bridge.v1.StateCountR\amembers\x12?\n" +
 	"\rreconciled_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\freconciledAt\x12\x18\n" +
 	"\aproblem\x18\n" +
-	" \x01(\tR\aproblem\"J\n" +
+	" \x01(\tR\aproblem\x125\n" +
+	"\vbridge_keys\x18\v \x03(\v2\x14.bridge.v1.BridgeKeyR\n" +
+	"bridgeKeys\x125\n" +
+	"\bended_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\"\xaa\x02\n" +
+	"\tBridgeKey\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x05R\n" +
+	"generation\x12\x14\n" +
+	"\x05phase\x18\x02 \x01(\tR\x05phase\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x127\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x19\n" +
+	"\bin_force\x18\x05 \x01(\x05R\ainForce\x12\x1d\n" +
+	"\n" +
+	"crl_number\x18\x06 \x01(\x03R\tcrlNumber\x12B\n" +
+	"\x0fcrl_next_update\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcrlNextUpdate\"J\n" +
 	"\n" +
 	"StateCount\x12&\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x10.bridge.v1.StateR\x05state\x12\x14\n" +
@@ -3337,7 +3467,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_bridge_proto_goTypes = []any{
 	(Change)(0),                             // 0: bridge.v1.Change
 	(State)(0),                              // 1: bridge.v1.State
@@ -3346,124 +3476,130 @@ var file_bridge_proto_goTypes = []any{
 	(*WhoAmIResponse)(nil),                  // 4: bridge.v1.WhoAmIResponse
 	(*GetStatusRequest)(nil),                // 5: bridge.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),               // 6: bridge.v1.GetStatusResponse
-	(*StateCount)(nil),                      // 7: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),              // 8: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),             // 9: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),                // 10: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),               // 11: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),              // 12: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),             // 13: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),            // 14: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil),           // 15: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),            // 16: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil),           // 17: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),            // 18: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil),           // 19: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),                     // 20: bridge.v1.PreviewPath
-	(*Overlap)(nil),                         // 21: bridge.v1.Overlap
-	(*RequestCrossCertificateRequest)(nil),  // 22: bridge.v1.RequestCrossCertificateRequest
-	(*RequestCrossCertificateResponse)(nil), // 23: bridge.v1.RequestCrossCertificateResponse
-	(*ProfileField)(nil),                    // 24: bridge.v1.ProfileField
-	(*AcceptCrossCertificateRequest)(nil),   // 25: bridge.v1.AcceptCrossCertificateRequest
-	(*AcceptCrossCertificateResponse)(nil),  // 26: bridge.v1.AcceptCrossCertificateResponse
-	(*Finding)(nil),                         // 27: bridge.v1.Finding
-	(*GetListRequest)(nil),                  // 28: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),                 // 29: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),                // 30: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),               // 31: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),                       // 32: bridge.v1.Rejection
-	(*Actor)(nil),                           // 33: bridge.v1.Actor
-	(*MemberSummary)(nil),                   // 34: bridge.v1.MemberSummary
-	(*Member)(nil),                          // 35: bridge.v1.Member
-	(*AcceptedCertificate)(nil),             // 36: bridge.v1.AcceptedCertificate
-	(*Decision)(nil),                        // 37: bridge.v1.Decision
-	(*Projection)(nil),                      // 38: bridge.v1.Projection
-	(*CrossCertificate)(nil),                // 39: bridge.v1.CrossCertificate
-	(*Application)(nil),                     // 40: bridge.v1.Application
-	(*Contact)(nil),                         // 41: bridge.v1.Contact
-	(*Policy)(nil),                          // 42: bridge.v1.Policy
-	(*Directory)(nil),                       // 43: bridge.v1.Directory
-	(*CA)(nil),                              // 44: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil),           // 45: google.protobuf.Timestamp
+	(*BridgeKey)(nil),                       // 7: bridge.v1.BridgeKey
+	(*StateCount)(nil),                      // 8: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),              // 9: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),             // 10: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),                // 11: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),               // 12: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),              // 13: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),             // 14: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),            // 15: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil),           // 16: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),            // 17: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil),           // 18: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),            // 19: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),           // 20: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                     // 21: bridge.v1.PreviewPath
+	(*Overlap)(nil),                         // 22: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),  // 23: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil), // 24: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                    // 25: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),   // 26: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),  // 27: bridge.v1.AcceptCrossCertificateResponse
+	(*Finding)(nil),                         // 28: bridge.v1.Finding
+	(*GetListRequest)(nil),                  // 29: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                 // 30: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                // 31: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),               // 32: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                       // 33: bridge.v1.Rejection
+	(*Actor)(nil),                           // 34: bridge.v1.Actor
+	(*MemberSummary)(nil),                   // 35: bridge.v1.MemberSummary
+	(*Member)(nil),                          // 36: bridge.v1.Member
+	(*AcceptedCertificate)(nil),             // 37: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                        // 38: bridge.v1.Decision
+	(*Projection)(nil),                      // 39: bridge.v1.Projection
+	(*CrossCertificate)(nil),                // 40: bridge.v1.CrossCertificate
+	(*Application)(nil),                     // 41: bridge.v1.Application
+	(*Contact)(nil),                         // 42: bridge.v1.Contact
+	(*Policy)(nil),                          // 43: bridge.v1.Policy
+	(*Directory)(nil),                       // 44: bridge.v1.Directory
+	(*CA)(nil),                              // 45: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil),           // 46: google.protobuf.Timestamp
 }
 var file_bridge_proto_depIdxs = []int32{
-	33, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	45, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	45, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	45, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	45, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
-	7,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	45, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
-	1,  // 7: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	40, // 8: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	35, // 9: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	35, // 10: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	34, // 11: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	35, // 12: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	35, // 13: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
-	20, // 14: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
-	21, // 15: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
-	0,  // 16: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
-	24, // 17: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	27, // 18: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	35, // 19: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	45, // 20: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	45, // 21: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	32, // 22: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	1,  // 23: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	45, // 24: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	40, // 25: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	1,  // 26: bridge.v1.Member.state:type_name -> bridge.v1.State
-	45, // 27: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	33, // 28: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	45, // 29: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	37, // 30: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	37, // 31: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	38, // 32: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	36, // 33: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	33, // 34: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	45, // 35: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	2,  // 36: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	33, // 37: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	45, // 38: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	1,  // 39: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	39, // 40: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	45, // 41: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	45, // 42: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	41, // 43: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	42, // 44: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	43, // 45: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	44, // 46: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	44, // 47: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	3,  // 48: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	5,  // 49: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	8,  // 50: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	10, // 51: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	12, // 52: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	14, // 53: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	16, // 54: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	18, // 55: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	22, // 56: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	25, // 57: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	28, // 58: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	30, // 59: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	4,  // 60: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	6,  // 61: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	9,  // 62: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	11, // 63: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	13, // 64: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	15, // 65: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	17, // 66: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	19, // 67: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	23, // 68: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	26, // 69: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	29, // 70: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	31, // 71: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	60, // [60:72] is the sub-list for method output_type
-	48, // [48:60] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	34, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	46, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	46, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	46, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	46, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	8,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
+	46, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	7,  // 7: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
+	46, // 8: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	46, // 9: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	46, // 10: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	46, // 11: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	1,  // 12: bridge.v1.StateCount.state:type_name -> bridge.v1.State
+	41, // 13: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	36, // 14: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	36, // 15: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	35, // 16: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	36, // 17: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	36, // 18: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	21, // 19: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
+	22, // 20: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
+	0,  // 21: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
+	25, // 22: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
+	28, // 23: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	36, // 24: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	46, // 25: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	46, // 26: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	33, // 27: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	1,  // 28: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	46, // 29: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	41, // 30: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	1,  // 31: bridge.v1.Member.state:type_name -> bridge.v1.State
+	46, // 32: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	34, // 33: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	46, // 34: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	38, // 35: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	38, // 36: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	39, // 37: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	37, // 38: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	34, // 39: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	46, // 40: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	2,  // 41: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	34, // 42: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	46, // 43: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 44: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	40, // 45: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	46, // 46: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	46, // 47: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	42, // 48: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	43, // 49: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	44, // 50: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	45, // 51: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	45, // 52: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	3,  // 53: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	5,  // 54: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	9,  // 55: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	11, // 56: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	13, // 57: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	15, // 58: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	17, // 59: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	19, // 60: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	23, // 61: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	26, // 62: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	29, // 63: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	31, // 64: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	4,  // 65: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	6,  // 66: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	10, // 67: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	12, // 68: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	14, // 69: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	16, // 70: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	18, // 71: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	20, // 72: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	24, // 73: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	27, // 74: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	30, // 75: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	32, // 76: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	65, // [65:77] is the sub-list for method output_type
+	53, // [53:65] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -3477,7 +3613,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

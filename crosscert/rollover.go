@@ -11,22 +11,29 @@ import (
 	"bridge.example/internal/fault"
 )
 
-// Announce begins a roll-over to key (RFC 4210 §4.4): it makes the key's
-// self-signed certificate and the two link certificates, and publishes them.
-// Nothing else is signed with it until [Authority.Switch]. Doing it again with
-// the same key finishes what was begun, or does nothing. Errors: Conflict while
-// a roll-over to another key stands; Denied after the end.
-func (a *Authority) Announce(ctx context.Context, key crypto.Signer) (Generation, error) {
+// Announce begins a roll-over (RFC 4210 §4.4): it makes the self-signed
+// certificate of a new key and the two link certificates, and publishes them.
+// Nothing else is signed with it until [Authority.Switch]. newKey is asked when
+// nothing stands in the way; it returns the same key each time until Announce
+// succeeds. Doing it again finishes what was begun, or does nothing. Errors:
+// Conflict while the roll-over before is not over; Denied after the end.
+func (a *Authority) Announce(ctx context.Context, newKey func() (crypto.Signer, error)) (Generation, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.permit(ctx); err != nil {
 		return Generation{}, err
 	}
-	if n := len(a.gens); a.gens[n-1].Phase == Announced {
-		if !sameKey(key.Public(), a.gens[n-1].cert.PublicKey) {
-			return Generation{}, fault.New(fault.Conflict, "generation %d of the bridge CA is announced with another key; switch to it first", n)
+	if last := a.gens[len(a.gens)-1]; last.Phase == Announced {
+		return last.Generation, nil
+	}
+	for _, g := range a.gens {
+		if g.Phase == Retiring {
+			return Generation{}, fault.New(fault.Conflict, "the roll-over before is under way: generation %d of the bridge CA has to be retired first", g.Number)
 		}
-		return a.gens[n-1].Generation, nil
+	}
+	key, err := newKey()
+	if err != nil {
+		return Generation{}, err
 	}
 	for _, g := range a.gens {
 		if sameKey(key.Public(), g.cert.PublicKey) {

@@ -52,7 +52,7 @@ func TestOpenSSLRollOver(t *testing.T) {
 	const good = "leaf.pem: OK"
 	walk("before, old anchor", "bridge.pem", bridgePolicy, good, w.toBeta)
 
-	g := must(w.Announce(t.Context(), w.another(t)))(t)
+	g := must(w.Announce(t.Context(), given(w.another(t))))(t)
 	w.write(t, "new.pem", parse(t, g.Certificate))
 	oldWithNew, newWithOld := parse(t, g.OldWithNew), parse(t, g.NewWithOld)
 	walk("announced, old anchor", "bridge.pem", bridgePolicy, good, w.toBeta)

@@ -2,6 +2,7 @@ package crosscert_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -17,6 +18,16 @@ func (b *bridge) another(t testing.TB) *spy {
 	key := &spy{Signer: newKey(t), t: t, ledger: b.ledger, serials: b.key.serials}
 	b.later = append(b.later, key)
 	return key
+}
+
+// given is a key for Announce; there is none when it is nil.
+func given(key crypto.Signer) func() (crypto.Signer, error) {
+	return func() (crypto.Signer, error) {
+		if key == nil {
+			return nil, errors.New("there is no key")
+		}
+		return key, nil
+	}
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -52,13 +63,13 @@ func TestRollOver(t *testing.T) {
 
 	b.now = b.now.AddDate(1, 0, 0)
 	key := b.another(t)
-	g := must(b.Announce(t.Context(), key))(t)
-	again := must(b.Announce(t.Context(), key))(t)
+	g := must(b.Announce(t.Context(), given(key)))(t)
+	again := must(b.Announce(t.Context(), given(key)))(t)
 	if !bytes.Equal(again.Certificate, g.Certificate) || !bytes.Equal(again.OldWithNew, g.OldWithNew) || !bytes.Equal(again.NewWithOld, g.NewWithOld) {
 		t.Error("announcing again makes other certificates")
 	}
-	if _, err := b.Announce(t.Context(), newKey(t)); fault.KindOf(err) != fault.Conflict {
-		t.Errorf("announcing another key: got %v, want Conflict", err)
+	if _, err := b.Announce(t.Context(), given(nil)); err != nil {
+		t.Errorf("announcing again asks for a key: %v", err)
 	}
 	old, root := b.cert, parse(t, g.Certificate)
 	oldWithNew, newWithOld := parse(t, g.OldWithNew), parse(t, g.NewWithOld)
@@ -106,6 +117,9 @@ func TestRollOver(t *testing.T) {
 	if b.Covers(before, r) || !b.Remains(before, r) {
 		t.Error("what the old key issued does not give way, or does not remain beside")
 	}
+	if _, err := b.Announce(t.Context(), given(newKey(t))); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a third key while the first retires: got %v, want Conflict", err)
+	}
 	other := r
 	other.MailDomains = []string{"other.example"}
 	if b.Remains(before, other) {
@@ -146,7 +160,7 @@ func TestRollOver(t *testing.T) {
 	}
 
 	// A second time, from the second key.
-	must(b.Announce(t.Context(), b.another(t)))(t)
+	must(b.Announce(t.Context(), given(b.another(t))))(t)
 	if err := b.Switch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -163,12 +177,12 @@ func TestALostKeyIsReplaced(t *testing.T) {
 	b := newBridge(t)
 	b.ledger.failAt = 7 // the state, after three certificates
 	lost := b.another(t)
-	if _, err := b.Announce(t.Context(), lost); !errors.Is(err, errCrash) {
+	if _, err := b.Announce(t.Context(), given(lost)); !errors.Is(err, errCrash) {
 		t.Fatalf("got %v, want the crash", err)
 	}
 	b.later = nil
 	b.restart(t)
-	must(b.Announce(t.Context(), b.another(t)))(t)
+	must(b.Announce(t.Context(), given(b.another(t))))(t)
 	b.check(t)
 	for _, r := range b.ledger.records {
 		c := parse(t, r.Certificate)
@@ -186,7 +200,7 @@ func TestEnd(t *testing.T) {
 	signer := must(b.IssueSigner(t.Context(), crosscert.SignerRequest{
 		Profile: crosscert.ListSigner, Name: alpha.Subject, Key: newKey(t).Public(), Policies: []x509.OID{oid(t, "1.3.6.1.4.1.32473.1.1")},
 	}))(t)
-	must(b.Announce(t.Context(), b.another(t)))(t)
+	must(b.Announce(t.Context(), given(b.another(t))))(t)
 	for range 2 {
 		if err := b.End(t.Context()); err != nil {
 			t.Fatal(err)
@@ -196,7 +210,7 @@ func TestEnd(t *testing.T) {
 		if _, err := b.Issue(t.Context(), request(t, "alpha", alpha)); fault.KindOf(err) != fault.Denied {
 			t.Errorf("issuing after the end: got %v, want Denied", err)
 		}
-		if _, err := b.Announce(t.Context(), newKey(t)); fault.KindOf(err) != fault.Denied {
+		if _, err := b.Announce(t.Context(), given(newKey(t))); fault.KindOf(err) != fault.Denied {
 			t.Errorf("rolling over after the end: got %v, want Denied", err)
 		}
 		b.now = b.now.AddDate(20, 0, 0)
@@ -231,7 +245,7 @@ func TestEveryCrashOfALifeIsResumed(t *testing.T) {
 	r := request(t, "alpha", alpha)
 	steps := []func(b *bridge, key *spy) error{
 		func(b *bridge, _ *spy) error { _, err := b.Issue(t.Context(), r); return err },
-		func(b *bridge, key *spy) error { _, err := b.Announce(t.Context(), key); return err },
+		func(b *bridge, key *spy) error { _, err := b.Announce(t.Context(), given(key)); return err },
 		func(b *bridge, _ *spy) error { _, err := b.CRLs(t.Context()); return err },
 		func(b *bridge, _ *spy) error { return b.Switch(t.Context()) },
 		func(b *bridge, _ *spy) error { _, err := b.Issue(t.Context(), r); return err },

@@ -77,23 +77,15 @@ func (s *Stopped) Close() error { return s.store.Close() }
 // it makes as a file, of the present one's kind and sealed like it. A key that
 // an attempt before has left is taken.
 func (s *Stopped) Announce(ctx context.Context) error {
-	standing, err := s.Standing(ctx)
-	if err != nil {
-		return err
-	}
-	last := standing[len(standing)-1]
-	if last.Phase == crosscert.Announced {
-		_, err := s.authority.Announce(ctx, s.material.bridgeKeys[last.Number])
-		return err
-	}
-	if ended, err := s.authority.Ended(ctx); err != nil || !ended.IsZero() {
-		return errors.Join(err, fault.New(fault.Denied, "the bridge has ended: it needs no new key"))
-	}
-	key, err := s.nextKey(statedir.Dir(s.config.State).Key(statedir.BridgeCAOf(last.Number+1)), last.Parsed.PublicKey)
-	if err != nil {
-		return err
-	}
-	_, err = s.authority.Announce(ctx, key)
+	present := s.authority.Certificate()
+	_, err := s.authority.Announce(ctx, func() (crypto.Signer, error) {
+		state, err := s.store.Ledger().State(ctx)
+		if err != nil {
+			return nil, err
+		}
+		next := max(len(state.Generations), 1) + 1
+		return s.nextKey(statedir.Dir(s.config.State).Key(statedir.BridgeCAOf(next)), present.PublicKey)
+	})
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 // Artifacts is what the bridge publishes at one moment. It is immutable.
 type Artifacts struct {
 	BridgeCA *x509.Certificate
+	Ended    bool                // the bridge: this is what is left of it
 	Signers  []*x509.Certificate // of the list and of OCSP responses
 
 	List           []byte // CMS SignedData, DER

@@ -92,6 +92,9 @@ func (f *Federation) Artifacts() *Artifacts { return f.artifacts.Load() }
 // bridge: see examine. Errors are those of [membership.Register.Apply], and
 // Invalid with every finding.
 func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (Case, error) {
+	if err := f.alive(ctx); err != nil {
+		return Case{}, err
+	}
 	a.Normalize()
 	if err := a.Validate(); err != nil {
 		return Case{}, err
@@ -110,6 +113,9 @@ func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membershi
 // follow before it returns. The decision stands even where a projection could
 // not follow; Case.Pending says so, and Run tries again.
 func (f *Federation) Decide(ctx context.Context, id membership.ID, d membership.Decision) (Case, error) {
+	if err := f.alive(ctx); err != nil {
+		return Case{}, err
+	}
 	m, err := f.Register.Decide(ctx, id, d)
 	if err != nil {
 		return Case{}, err
@@ -302,7 +308,7 @@ func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, err
 	}
 	if o := f.outcome.Load(); o.err != nil {
 		c.Pending = o.err.Error()
-	} else if c.Projection.Listed != (m.State == membership.Active) {
+	} else if !a.Ended && c.Projection.Listed != (m.State == membership.Active) {
 		c.Pending = "the projections do not show the newest decision yet"
 	}
 	return c, nil

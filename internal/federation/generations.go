@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	"bridge.example/internal/fault"
 	"bridge.example/membership"
@@ -56,7 +57,7 @@ func (f *Federation) generations(ctx context.Context, next *Artifacts) error {
 // afterTheEnd publishes what is left of a bridge that ended, and signs nothing:
 // the last list, the last CRLs, and no member.
 func (f *Federation) afterTheEnd(ctx context.Context) error {
-	next := &Artifacts{BridgeCA: f.BridgeCA, Signers: f.Signers}
+	next := &Artifacts{BridgeCA: f.BridgeCA, Signers: f.Signers, Ended: true}
 	errs := []error{f.Directory.SetMounts(nil), f.Responder.SetRoutes(nil), f.generations(ctx, next)}
 	list, der, err := f.Publisher.Latest(ctx)
 	if err == nil {
@@ -69,6 +70,15 @@ func (f *Federation) afterTheEnd(ctx context.Context) error {
 	}
 	f.artifacts.Store(next)
 	return errors.Join(errs...)
+}
+
+// alive is Denied once the bridge has ended: its records are closed.
+func (f *Federation) alive(ctx context.Context) error {
+	ended, err := f.Authority.Ended(ctx)
+	if err == nil && !ended.IsZero() {
+		err = fault.New(fault.Denied, "the bridge ended on %s: its records are closed", ended.Format(time.RFC3339))
+	}
+	return err
 }
 
 // generationStatus is for [Status].

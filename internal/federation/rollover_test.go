@@ -2,6 +2,7 @@ package federation_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,6 +14,7 @@ import (
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/engine/pathval"
+	"bridge.example/internal/fault"
 	"bridge.example/membership"
 )
 
@@ -68,7 +70,7 @@ func TestRollOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := b.authority.Announce(t.Context(), key)
+	g, err := b.authority.Announce(t.Context(), func() (crypto.Signer, error) { return key, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,6 +207,12 @@ func TestAfterTheEnd(t *testing.T) {
 	now := b.Artifacts()
 	if len(now.Trusted) != 0 || len(now.Listed) != 0 || !bytes.Equal(now.List, then.List) || !bytes.Equal(now.CRL, then.CRL) || now.CRLNextUpdate.Year() != 9999 {
 		t.Errorf("after the end: %d trusted, list %d of %v, CRL %d until %v", len(now.Trusted), now.ListNumber, now.Listed, now.CRLNumber, now.CRLNextUpdate)
+	}
+	if c, err := b.Case(t.Context(), "alpha"); err != nil || c.Pending != "" {
+		t.Errorf("pending: %q, %v", c.Pending, err)
+	}
+	if _, err := b.Decide(t.Context(), "alpha", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"}); fault.KindOf(err) != fault.Denied {
+		t.Errorf("a decision after the end: %v, want Denied", err)
 	}
 	if s, err := b.Status(t.Context()); err != nil || s.EndedAt.IsZero() {
 		t.Errorf("status: ended %v, %v", s.EndedAt, err)

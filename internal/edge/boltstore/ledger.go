@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math/big"
@@ -183,7 +184,7 @@ func (l *Ledger) PutState(ctx context.Context, s crosscert.State) (crosscert.Sta
 		if err != nil {
 			return err
 		}
-		return tx.Bucket(bucketMeta).Put(keyState, v)
+		return errors.Join(tx.Bucket(bucketMeta).Put(keyState, v), tx.Bucket(bucketMeta).Put(keyFormat, number(formatRolled)))
 	})
 	if err != nil {
 		return crosscert.State{}, err

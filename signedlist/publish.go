@@ -27,14 +27,18 @@ type Options struct {
 // must be the only one on its archive.
 type Publisher struct {
 	signer  Signer
-	roots   *x509.CertPool // under which its lists can be opened
+	roots   *x509.CertPool      // under which its lists can be opened
+	others  []*x509.Certificate // further anchors, each alone
 	archive Archive
 	o       Options
 
 	mu sync.Mutex // held while a list is made
 }
 
-// NewPublisher returns a publisher that signs with s and keeps lists in a.
+// NewPublisher returns a publisher that signs with s and keeps lists in a. Its
+// lists can be opened under the first certificate of s.Chain, and under each
+// other that is self-signed and not expired: what it takes to get there has to
+// be in s.Chain.
 func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 	if o.Validity == 0 {
 		o.Validity = 7 * 24 * time.Hour
@@ -49,12 +53,35 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	root := s.Cert
+	var others []*x509.Certificate
 	if len(s.Chain) > 0 {
 		root = s.Chain[0]
+		for _, c := range s.Chain[1:] {
+			if !c.Equal(root) && c.CheckSignatureFrom(c) == nil {
+				others = append(others, c)
+			}
+		}
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(root)
-	return &Publisher{signer: s, roots: roots, archive: a, o: o}
+	return &Publisher{signer: s, roots: only(root), others: others, archive: a, o: o}
+}
+
+func only(root *x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	return pool
+}
+
+// everywhere reports whether a list can be opened under the other anchors, too.
+func (p *Publisher) everywhere(der []byte, at time.Time) error {
+	for _, root := range p.others {
+		if at.After(root.NotAfter) {
+			continue
+		}
+		if _, _, err := open(der, only(root), at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Publish returns a list of entries, in any order, and its DER. That is the
@@ -92,7 +119,7 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte
 			return nil, nil, fault.New(fault.Unavailable, "signing no list: the clock shows %s, before list %d was issued", now.Format(time.RFC3339), number)
 		case old != nil && old.Number != number:
 			return nil, nil, fmt.Errorf("the archive holds list %d as number %d", old.Number, number)
-		case err == nil && bytes.Equal(content, oldContent) && now.Before(old.IssuedAt.Add(p.o.Refresh)):
+		case err == nil && bytes.Equal(content, oldContent) && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, now) == nil:
 			old.Entries = entries
 			return old, latest, nil
 		case old == nil:
@@ -148,7 +175,11 @@ func (p *Publisher) sign(l *List, content []byte) ([]byte, error) {
 		return nil, err
 	}
 	// Nothing leaves that relying parties could not open.
-	if _, err := Open(der, p.roots, l.IssuedAt); err != nil {
+	_, err = Open(der, p.roots, l.IssuedAt)
+	if err == nil {
+		err = p.everywhere(der, l.IssuedAt)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("opening the list just signed: %w", err)
 	}
 	l.Hash = sha256.Sum256(der)

@@ -65,7 +65,7 @@ func TestRollOverPage(t *testing.T) {
 	if out, code := bridged(t, "validate", "--config", config); code != 0 {
 		t.Errorf("validate after the end: exit %d\n%s", code, out)
 	}
-	if out, code := bridged(t, "rollover", "begin", "--config", config); code != 5 || !strings.Contains(out, "has ended") {
+	if out, code := bridged(t, "rollover", "begin", "--config", config); code != 5 || !strings.Contains(out, "the bridge ended") {
 		t.Errorf("a roll-over after the end: exit %d\n%s", code, out)
 	}
 }

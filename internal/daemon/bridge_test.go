@@ -100,6 +100,14 @@ func start(t *testing.T, suffix string, edit func(*config.Config), members ...*l
 		t.Fatal(err)
 	}
 	edit(c)
+	b.run(t, c)
+	return b
+}
+
+// run starts the daemon over b's state, until the test ends.
+func (b *bridge) run(t *testing.T, c *config.Config) {
+	t.Helper()
+	var err error
 	if b.Daemon, err = daemon.New(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +116,10 @@ func start(t *testing.T, suffix string, edit func(*config.Config), members ...*l
 	b.cancel = cancel
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
-	b.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	stop := sync.OnceValue(func() error { cancel(); return <-ended })
+	b.stop = stop
 	t.Cleanup(func() {
-		if err := b.stop(); err != nil {
+		if err := stop(); err != nil {
 			t.Errorf("the daemon ended with %v", err)
 		}
 	})
@@ -119,7 +128,6 @@ func start(t *testing.T, suffix string, edit func(*config.Config), members ...*l
 	case <-time.After(20 * time.Second):
 		t.Fatal("the daemon is not ready")
 	}
-	return b
 }
 
 // as returns one officer's connection to the officers' interface.

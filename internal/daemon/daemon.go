@@ -147,7 +147,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 }
 
 // newPublisher signs lists. They carry the links between the bridge CA's keys,
-// for whoever has another of them as anchor.
+// for whoever has any of them as anchor.
 func newPublisher(ctx context.Context, a *crosscert.Authority, m *material, store *boltstore.Store, log *slog.Logger) (*signedlist.Publisher, error) {
 	generations, err := a.Generations(ctx)
 	if err != nil {
@@ -155,9 +155,9 @@ func newPublisher(ctx context.Context, a *crosscert.Authority, m *material, stor
 	}
 	chain := []*x509.Certificate{a.Certificate()}
 	for _, g := range generations {
-		for _, der := range [][]byte{g.OldWithNew, g.NewWithOld} {
-			if link, err := x509.ParseCertificate(der); err == nil && time.Now().Before(link.NotAfter) {
-				chain = append(chain, link)
+		for _, der := range [][]byte{g.Certificate, g.OldWithNew, g.NewWithOld} {
+			if cert, err := x509.ParseCertificate(der); err == nil && time.Now().Before(cert.NotAfter) {
+				chain = append(chain, cert)
 			}
 		}
 	}

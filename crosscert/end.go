@@ -7,7 +7,7 @@ import (
 )
 
 // forever is the nextUpdate of a last CRL. RFC 5280 §4.1.2.5 has this value
-// for what has no well-defined end, and ETSI EN 319 411-1 (CSS-6.3.9) asks for it
+// for what has no well-defined end, and ETSI EN 319 411-1 §6.3.9 asks for it
 // on the last CRL: relying parties learn that no other follows, and a signature
 // can be checked however late.
 func forever() time.Time { return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) }

@@ -79,8 +79,8 @@ func IssuedToPathOf(number int) string {
 	return fmt.Sprintf("/issued-to-bridge-%d.p7c", number)
 }
 
-// newGeneration checks that cert is a CA's and key its own; no key means that
-// it is not needed any more.
+// newGeneration checks that cert is a CA's and key its own, which only a closed
+// generation does without.
 func newGeneration(g Generation, cert *x509.Certificate, key crypto.Signer) (*generation, error) {
 	const usage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	switch {
@@ -88,6 +88,8 @@ func newGeneration(g Generation, cert *x509.Certificate, key crypto.Signer) (*ge
 		return nil, fault.New(fault.Invalid, "the bridge certificate %q is not that of a CA for certificates and CRLs", cert.Subject)
 	case len(cert.SubjectKeyId) == 0:
 		return nil, fault.New(fault.Invalid, "the bridge certificate %q has no key identifier", cert.Subject)
+	case key == nil && g.Phase != Closed:
+		return nil, fault.New(fault.Invalid, "generation %d of the bridge CA needs its key", g.Number)
 	case key != nil && !sameKey(key.Public(), cert.PublicKey):
 		return nil, fault.New(fault.Invalid, "the key does not fit the bridge certificate %q", cert.Subject)
 	}
@@ -140,7 +142,7 @@ func (a *Authority) permit(ctx context.Context) error {
 	return err
 }
 
-// change stores s with every generation as it stands here, then adopts it.
+// change stores s and adopts it.
 func (a *Authority) change(ctx context.Context, s State) error {
 	s, err := a.ledger.PutState(ctx, s)
 	if err != nil {
@@ -174,8 +176,8 @@ func (a *Authority) Ended(ctx context.Context) (time.Time, error) {
 	return s.EndedAt, err
 }
 
-// Certificate returns the self-signed certificate of the key that signs, or of
-// the last that did.
+// Certificate returns the self-signed certificate of the key that signs; of the
+// newest after the end.
 func (a *Authority) Certificate() *x509.Certificate {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,9 +56,10 @@ func TestCompatible(t *testing.T) {
 	b.check(t)
 }
 
-// flavours are beta's certificates from the bridge, as files, and what GnuTLS
-// and gpgsm think of a path over them from the bridge's root.
-func flavours(t *testing.T, verify func(w *world, cross *x509.Certificate) (string, bool)) {
+// flavours are beta's certificates from the bridge, and the bridge's from alpha,
+// and what GnuTLS and gpgsm think of paths over them from the bridge's root, and
+// from alpha's.
+func flavours(t *testing.T, verify func(w *world, anchor *x509.Certificate, cross ...*x509.Certificate) (string, bool)) {
 	w := newWorld(t)
 	w.leaf(t, "bob.pem", "bob@beta.example", betaPolicy, nil)
 	r := request(t, "beta", w.betaRoot)
@@ -67,28 +69,44 @@ func flavours(t *testing.T, verify func(w *world, cross *x509.Certificate) (stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, good := verify(w, w.toBeta); good {
+	if out, good := verify(w, w.cert, w.toBeta); good {
 		t.Errorf("the strict flavour is accepted: the compatible one has no use any more\n%s", out)
 	}
-	if out, good := verify(w, compatible); !good {
+	if out, good := verify(w, w.cert, compatible); !good {
 		t.Errorf("the compatible flavour is refused\n%s", out)
+	}
+	in := w.Inbound(crosscert.Inbound{
+		Anchors: []*x509.Certificate{w.alphaRoot}, MailDomains: []string{"alpha.example"},
+		Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+	})
+	if out, good := verify(w, w.alphaRoot, w.certifyBridge(t, in, w.alphaKey), compatible); good {
+		t.Errorf("the strict flavour of the bridge's certificate is accepted\n%s", out)
+	}
+	in.Compatible = true
+	fromAlpha := w.certifyBridge(t, in, w.alphaKey)
+	if out, good := verify(w, w.alphaRoot, fromAlpha, compatible); !good {
+		t.Errorf("the compatible flavour of the bridge's certificate is refused\n%s", out)
 	}
 	// Who knows the limits still keeps to them.
 	w.leaf(t, "mallory.pem", "mallory@gamma.example", betaPolicy, nil)
-	w.write(t, "chain.pem", compatible, w.betaIssuing)
-	for leaf, good := range map[string]bool{"bob.pem": true, "mallory.pem": false} {
-		out, err := w.run(t, "openssl", "verify", "-policy_check", "-explicit_policy", "-policy", bridgePolicy, "-purpose", "smimesign",
-			"-no-CApath", "-no-CAstore", "-CAfile", "bridge.pem", "-untrusted", "chain.pem", leaf)
-		if (err == nil) != good {
-			t.Errorf("openssl over the compatible flavour: %s: %v\n%s", leaf, err, out)
+	w.write(t, "chain.pem", fromAlpha, compatible, w.betaIssuing)
+	for anchor, policy := range map[string]string{"bridge.pem": bridgePolicy, "alpha.pem": alphaPolicy} {
+		for leaf, good := range map[string]bool{"bob.pem": true, "mallory.pem": false} {
+			out, err := w.run(t, "openssl", "verify", "-policy_check", "-explicit_policy", "-policy", policy, "-purpose", "smimesign",
+				"-no-CApath", "-no-CAstore", "-CAfile", anchor, "-untrusted", "chain.pem", leaf)
+			if (err == nil) != good {
+				t.Errorf("openssl over the compatible flavour from %s: %s: %v\n%s", anchor, leaf, err, out)
+			}
 		}
 	}
 }
 
 func TestGnuTLS(t *testing.T) {
-	flavours(t, func(w *world, cross *x509.Certificate) (string, bool) {
+	flavours(t, func(w *world, anchor *x509.Certificate, cross ...*x509.Certificate) (string, bool) {
 		var chain []byte
-		w.write(t, "middle.pem", w.betaIssuing, cross)
+		slices.Reverse(cross) // from the leaf upwards
+		w.write(t, "middle.pem", append([]*x509.Certificate{w.betaIssuing}, cross...)...)
+		w.write(t, "anchor.pem", anchor)
 		for _, name := range []string{"bob.pem", "middle.pem"} {
 			b, err := os.ReadFile(w.path(name))
 			if err != nil {
@@ -99,13 +117,13 @@ func TestGnuTLS(t *testing.T) {
 		if err := os.WriteFile(w.path("path.pem"), chain, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := w.run(t, "certtool", "--verify", "--load-ca-certificate", "bridge.pem", "--infile", "path.pem")
+		out, err := w.run(t, "certtool", "--verify", "--load-ca-certificate", "anchor.pem", "--infile", "path.pem")
 		return out, err == nil && strings.Contains(out, "Chain verification output: Verified")
 	})
 }
 
 func TestGpgsm(t *testing.T) {
-	flavours(t, func(w *world, cross *x509.Certificate) (string, bool) {
+	flavours(t, func(w *world, anchor *x509.Certificate, cross ...*x509.Certificate) (string, bool) {
 		// The agent's socket needs a short path.
 		home, err := os.MkdirTemp("", "gpgsm-")
 		if err != nil {
@@ -113,11 +131,11 @@ func TestGpgsm(t *testing.T) {
 		}
 		defer os.RemoveAll(home)
 		defer w.run(t, "gpgconf", "--homedir", home, "--kill", "all")
-		anchor := sha1.Sum(w.cert.Raw)
-		if err := os.WriteFile(filepath.Join(home, "trustlist.txt"), []byte(hex.EncodeToString(anchor[:])+" S relax\n"), 0o600); err != nil {
+		sum := sha1.Sum(anchor.Raw)
+		if err := os.WriteFile(filepath.Join(home, "trustlist.txt"), []byte(hex.EncodeToString(sum[:])+" S relax\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w.write(t, "all.pem", w.cert, cross, w.betaIssuing)
+		w.write(t, "all.pem", append([]*x509.Certificate{anchor, w.betaIssuing}, cross...)...)
 		gpgsm := func(args ...string) (string, error) {
 			return w.run(t, "gpgsm", append([]string{"--homedir", home, "--batch", "--disable-crl-checks", "--disable-dirmngr"}, args...)...)
 		}

@@ -30,6 +30,9 @@ type Inbound struct {
 	CRLs        []string // URLs of the anchors' CRLs; the first http one is proposed
 	// IssuedBy is the URL for subjectInfoAccess: what the bridge CA issued.
 	IssuedBy string
+	// Compatible makes the limits non-critical, as in [Request]. The member's own
+	// people bear the price: their verifiers may pass over the limits.
+	Compatible bool
 }
 
 // Inbound completes what a member's record says, by what this CA is.

@@ -28,6 +28,10 @@ func (in Inbound) Fields() []Field {
 	for _, t := range in.Excluded() {
 		excluded = append(excluded, "excluded;email:"+t.Value)
 	}
+	limit, price := !in.Compatible, ""
+	if in.Compatible {
+		price = " Non-critical, so that GnuTLS and gpgsm accept the certificate: whoever does not know this limit passes over it."
+	}
 	out := []Field{
 		{"basicConstraints", true, "CA:TRUE", "No path length, or at least 1: the members' CAs follow."},
 		{"keyUsage", true, "keyCertSign,cRLSign", "The bridge CA signs certificates and its CRL."},
@@ -35,9 +39,9 @@ func (in Inbound) Fields() []Field {
 		{"authorityKeyIdentifier", false, "keyid:always", "The key identifier alone."},
 		{"certificatePolicies", false, strings.Join(sortUnique(policies, strings.Clone), ","), "The member's own policies, of its record."},
 		{"policyMappings", false, strings.Join(mappings, ","), "What the record says is equal: the member's to the bridge's."},
-		{"policyConstraints", true, "requireExplicitPolicy:0,inhibitPolicyMapping:1", "Only paths under an agreed policy, and only the bridge maps on."},
-		{"inhibitAnyPolicy", true, "0", "anyPolicy stands for nothing below."},
-		{"nameConstraints", true, strings.Join(excluded, ","), "Nobody else speaks for the member's own people."},
+		{"policyConstraints", limit, "requireExplicitPolicy:0,inhibitPolicyMapping:1", "Only paths under an agreed policy, and only the bridge maps on." + price},
+		{"inhibitAnyPolicy", limit, "0", "anyPolicy stands for nothing below." + price},
+		{"nameConstraints", limit, strings.Join(excluded, ","), "Nobody else speaks for the member's own people." + price},
 		{"subjectInfoAccess", false, "caRepository;URI:" + in.IssuedBy, "Where verifiers find what the bridge CA issued."},
 	}
 	for _, u := range in.CRLs {

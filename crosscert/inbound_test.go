@@ -27,7 +27,7 @@ type inbound struct {
 	repository  string
 	issuer      *x509.Certificate
 	key         crypto.Signer
-	turned      string // extension made non-critical
+	turned      string // extensions made non-critical
 }
 
 func (i *inbound) make(t *testing.T) *x509.Certificate {
@@ -53,11 +53,40 @@ func (i *inbound) make(t *testing.T) *x509.Certificate {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Critical = e.Critical && e.Id.String() != i.turned
+		e.Critical = e.Critical && !slices.Contains(strings.Fields(i.turned), e.Id.String())
 		i.ExtraExtensions = append(i.ExtraExtensions, e)
 	}
 	return certify(t, &i.Certificate, i.issuer, i.PublicKey, i.key)
 }
+
+// perfectInbound is what in asks one of its anchors for.
+func perfectInbound(in crosscert.Inbound, now time.Time, root *x509.Certificate, key crypto.Signer) *inbound {
+	c := &inbound{
+		Certificate: x509.Certificate{
+			RawSubject: in.Bridge.RawSubject, SubjectKeyId: in.Bridge.SubjectKeyId, PublicKey: in.Bridge.PublicKey, SerialNumber: big.NewInt(4711),
+			NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(3, 0, 0),
+			BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+			CRLDistributionPoints: []string{"http://alpha.example/root.crl"},
+		},
+		constraints: &certext.PolicyConstraints{RequireExplicit: 0, InhibitMapping: 1},
+		names:       certext.NameConstraints{Excluded: in.Excluded()},
+		repository:  in.IssuedBy,
+		issuer:      root, key: key,
+	}
+	for _, m := range in.Mappings {
+		c.mappings = append(c.mappings, certext.Mapping{Issuer: m.Member, Subject: m.Bridge})
+		if !slices.ContainsFunc(c.Policies, m.Member.Equal) {
+			c.Policies = append(c.Policies, m.Member)
+		}
+	}
+	if in.Compatible {
+		c.turned = limits
+	}
+	return c
+}
+
+// limits are policyConstraints, inhibitAnyPolicy and nameConstraints.
+const limits = "2.5.29.36 2.5.29.54 2.5.29.30"
 
 func TestCheckInbound(t *testing.T) {
 	b := newBridge(t)
@@ -71,21 +100,7 @@ func TestCheckInbound(t *testing.T) {
 		Anchors: []*x509.Certificate{beta, root}, MailDomains: []string{"alpha.example"},
 		Mappings: []crosscert.Mapping{{Bridge: level, Member: own}, {Bridge: level2, Member: own}},
 	})
-	perfect := func() *inbound {
-		return &inbound{
-			Certificate: x509.Certificate{
-				RawSubject: b.cert.RawSubject, SubjectKeyId: b.cert.SubjectKeyId, PublicKey: b.cert.PublicKey, SerialNumber: big.NewInt(4711),
-				NotBefore: b.now.Add(-time.Hour), NotAfter: b.now.AddDate(3, 0, 0),
-				BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-				Policies: []x509.OID{own}, CRLDistributionPoints: []string{"http://alpha.example/root.crl"},
-			},
-			mappings:    []certext.Mapping{{Issuer: own, Subject: level}, {Issuer: own, Subject: level2}},
-			constraints: &certext.PolicyConstraints{RequireExplicit: 0, InhibitMapping: 1},
-			names:       certext.NameConstraints{Excluded: in.Excluded()},
-			repository:  baseURL + crosscert.IssuedByBridgePath,
-			issuer:      root, key: key,
-		}
-	}
+	perfect := func() *inbound { return perfectInbound(in, b.now, root, key) }
 	if f := crosscert.CheckInbound(perfect().make(t), in, b.now); f != nil {
 		t.Fatalf("what is asked for has findings: %v", f)
 	}
@@ -126,13 +141,13 @@ func TestCheckInbound(t *testing.T) {
 		{"mapping inhibited", func(c *inbound) { c.constraints.InhibitMapping = 0 }, "policyConstraints"},
 		{"mapping without limit", func(c *inbound) { c.constraints.InhibitMapping = certext.Absent }, "policyConstraints?"},
 		{"no policy required", func(c *inbound) { c.constraints.RequireExplicit = certext.Absent }, "policyConstraints?"},
-		{"policy constraints non-critical", func(c *inbound) { c.turned = "2.5.29.36" }, "policyConstraints?"},
+		{"policy constraints non-critical", func(c *inbound) { c.turned = "2.5.29.36" }, "policyConstraints"},
 		{"anyPolicy not inhibited", func(c *inbound) { c.inhibitAny = -1 }, "inhibitAnyPolicy?"},
-		{"inhibitAnyPolicy non-critical", func(c *inbound) { c.turned = "2.5.29.54" }, "inhibitAnyPolicy?"},
+		{"inhibitAnyPolicy non-critical", func(c *inbound) { c.turned = "2.5.29.54" }, "inhibitAnyPolicy"},
 		{"own names not excluded", func(c *inbound) { c.names = certext.NameConstraints{} }, "nameConstraints?"},
 		{"own hosts not excluded", func(c *inbound) { c.names.Excluded = c.names.Excluded[:1] }, "nameConstraints?"},
 		{"something permitted", func(c *inbound) { c.names.Permitted = mail("b.example") }, "nameConstraints?"},
-		{"name constraints non-critical", func(c *inbound) { c.turned = "2.5.29.30" }, "nameConstraints?"},
+		{"name constraints non-critical", func(c *inbound) { c.turned = "2.5.29.30" }, "nameConstraints"},
 		{"for TLS only", func(c *inbound) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, "extKeyUsage"},
 		{"no CRL", func(c *inbound) { c.CRLDistributionPoints = nil }, "cRLDistributionPoints?"},
 		{"CRL by ldap", func(c *inbound) { c.CRLDistributionPoints = []string{"ldap://a/b"} }, "cRLDistributionPoints?"},
@@ -155,6 +170,20 @@ func TestCheckInbound(t *testing.T) {
 		if err := crosscert.InboundError(findings); (err != nil) != (tt.want != "" && !strings.HasSuffix(tt.want, "?")) || err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
+	}
+	rules := func(c *x509.Certificate) (out []string) {
+		for _, f := range crosscert.CheckInbound(c, in, b.now) {
+			out = append(out, f.Rule+map[bool]string{true: "?"}[f.Should])
+		}
+		return out
+	}
+	strict := perfect()
+	in.Compatible = true
+	if got := rules(perfect().make(t)); got != nil {
+		t.Errorf("the compatible flavour, as asked for: got %v", got)
+	}
+	if got := rules(strict.make(t)); !slices.Equal(got, []string{"policyConstraints?", "inhibitAnyPolicy?", "nameConstraints?"}) {
+		t.Errorf("critical limits where the record wants none: got %v", got)
 	}
 	subscriber := certify(t, &x509.Certificate{Subject: pkix.Name{CommonName: "bob"}}, root, newKey(t).Public(), key)
 	if f := crosscert.CheckInbound(subscriber, in, b.now); len(f) < 6 {

@@ -172,17 +172,29 @@ func TestOpenSSLPaths(t *testing.T) {
 }
 
 // TestOpenSSLCertifiesTheBridge has a member's OpenSSL sign what it is asked
-// for, from the request and the fields alone.
+// for, in both flavours.
 func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 	w := newWorld(t)
+	for _, compatible := range []bool{false, true} {
+		in := w.Inbound(crosscert.Inbound{
+			Anchors: []*x509.Certificate{w.betaRoot}, MailDomains: []string{"beta.example", "beta.test"}, CRLs: []string{"ldap://a/b", "http://beta.example/root.crl"},
+			Mappings:   []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, betaPolicy)}, {Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
+			Compatible: compatible,
+		})
+		for _, f := range crosscert.CheckInbound(w.certifyBridge(t, in, w.betaRootKey), in, time.Now()) {
+			t.Errorf("compatible %v: %v", compatible, f)
+		}
+	}
+}
+
+// certifyBridge has OpenSSL sign what the first anchor of in is asked for, from
+// the request and the fields alone.
+func (w *world) certifyBridge(t *testing.T, in crosscert.Inbound, signer crypto.Signer) *x509.Certificate {
+	t.Helper()
 	request, err := w.CertificateRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := w.Inbound(crosscert.Inbound{
-		Anchors: []*x509.Certificate{w.betaRoot}, MailDomains: []string{"beta.example", "beta.test"}, CRLs: []string{"ldap://a/b", "http://beta.example/root.crl"},
-		Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, betaPolicy)}, {Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
-	})
 	config := "[bridge]\n"
 	for _, f := range in.Fields() {
 		critical := ""
@@ -191,7 +203,7 @@ func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 		}
 		config += f.Name + " = " + critical + f.Value + "\n"
 	}
-	key, err := x509.MarshalPKCS8PrivateKey(w.betaRootKey)
+	key, err := x509.MarshalPKCS8PrivateKey(signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +216,7 @@ func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.write(t, "root.pem", w.betaRoot)
+	w.write(t, "root.pem", in.Anchors[0])
 	if out, err := w.run(t, "openssl", "x509", "-req", "-in", "bridge.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "1095", "-sha256",
 		"-extfile", "bridge.cnf", "-extensions", "bridge", "-outform", "DER", "-out", "inbound.der"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -217,9 +229,7 @@ func TestOpenSSLCertifiesTheBridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range crosscert.CheckInbound(c, in, time.Now()) {
-		t.Error(f)
-	}
+	return c
 }
 
 // TestOpenSSLOwnSigners walks from alpha's root to the bridge's list signer.

@@ -3,6 +3,7 @@ package crosscert
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,7 +110,7 @@ var inboundRules = []inboundRule{
 		}
 		return when(p.InhibitMapping == 0, "inhibitPolicyMapping 0 makes the bridge's policy mappings void, want 1")
 	}},
-	{"policyConstraints", fbca, should, func(c *x509.Certificate, in Inbound) string {
+	{"policyConstraints", fbca, should, func(c *x509.Certificate, _ Inbound) string {
 		p, err := certext.ParsePolicyConstraints(c)
 		switch {
 		case err != nil || p.InhibitMapping == 0:
@@ -119,13 +120,11 @@ var inboundRules = []inboundRule{
 		case p.InhibitMapping != 1:
 			return "want inhibitPolicyMapping 1: without it bridges behind this one may map on"
 		}
-		return wantCritical("2.5.29.36")(c, in)
+		return ""
 	}},
-	{"inhibitAnyPolicy", "RFC 5280 §4.2.1.14", should, func(c *x509.Certificate, in Inbound) string {
-		if skip, err := certext.ParseInhibitAnyPolicy(c); err != nil || skip != 0 {
-			return "want 0: without it anyPolicy in a certificate below stands for the member's own"
-		}
-		return wantCritical("2.5.29.54")(c, in)
+	{"inhibitAnyPolicy", "RFC 5280 §4.2.1.14", should, func(c *x509.Certificate, _ Inbound) string {
+		skip, err := certext.ParseInhibitAnyPolicy(c)
+		return when(err != nil || skip != 0, "want 0: without it anyPolicy in a certificate below stands for the member's own")
 	}},
 	{"nameConstraints", "RFC 5280 §4.2.1.10", must, func(c *x509.Certificate, _ Inbound) string {
 		if _, err := certext.ParseNameConstraints(c); err != nil {
@@ -140,12 +139,18 @@ var inboundRules = []inboundRule{
 				return fmt.Sprintf("%q is not excluded: others could speak for the member's own people", want.Value)
 			}
 		}
-		return wantCritical("2.5.29.30")(c, in)
+		return ""
 	}},
 	{"nameConstraints", "bridge profile", should, func(c *x509.Certificate, _ Inbound) string {
 		n, _ := certext.ParseNameConstraints(c)
 		return when(len(n.Permitted) > 0, "something is permitted: only members under those names can be reached")
 	}},
+	{"policyConstraints", "RFC 5280 §4.2.1.11", must, wantFlavour("2.5.29.36")},
+	{"policyConstraints", "bridge profile", should, wantCompatible("2.5.29.36")},
+	{"inhibitAnyPolicy", "RFC 5280 §4.2.1.14", must, wantFlavour("2.5.29.54")},
+	{"inhibitAnyPolicy", "bridge profile", should, wantCompatible("2.5.29.54")},
+	{"nameConstraints", "RFC 5280 §4.2.1.10", must, wantFlavour("2.5.29.30")},
+	{"nameConstraints", "bridge profile", should, wantCompatible("2.5.29.30")},
 	{"extKeyUsage", "RFC 5280 §4.2.1.12", must, func(c *x509.Certificate, _ Inbound) string {
 		if len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
 			slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) {
@@ -214,11 +219,27 @@ func checkInboundMappings(c *x509.Certificate, in Inbound) string {
 // wantCritical is about an extension that is there.
 func wantCritical(id string) func(*x509.Certificate, Inbound) string {
 	return func(c *x509.Certificate, _ Inbound) string {
-		for _, e := range c.Extensions {
-			if e.Id.String() == id && !e.Critical {
-				return "not critical: verifiers that do not know it pass over it"
-			}
-		}
-		return ""
+		return when(has(c, id, false), "not critical: verifiers that do not know it pass over it")
 	}
+}
+
+// wantFlavour keeps a limit critical unless the record says otherwise.
+func wantFlavour(id string) func(*x509.Certificate, Inbound) string {
+	return func(c *x509.Certificate, in Inbound) string {
+		return when(!in.Compatible && has(c, id, false),
+			"not critical: verifiers that do not know it pass over it; only a record with cross_profile: compatible allows that")
+	}
+}
+
+// wantCompatible says what a critical limit costs where the record wants none.
+func wantCompatible(id string) func(*x509.Certificate, Inbound) string {
+	return func(c *x509.Certificate, in Inbound) string {
+		return when(in.Compatible && has(c, id, true),
+			"critical, though the record says cross_profile: compatible: GnuTLS and gpgsm refuse the certificate")
+	}
+}
+
+// has tells whether c has the extension id with that criticality.
+func has(c *x509.Certificate, id string, critical bool) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.String() == id && e.Critical == critical })
 }

@@ -26,13 +26,13 @@ type Options struct {
 // Publisher signs lists and numbers them. It is safe for concurrent use, but
 // must be the only one on its archive.
 type Publisher struct {
-	signer  Signer
 	roots   *x509.CertPool      // under which its lists can be opened
 	others  []*x509.Certificate // further anchors, each alone
 	archive Archive
 	o       Options
 
-	mu sync.Mutex // held while a list is made
+	mu     sync.Mutex // held while a list is made
+	signer Signer
 }
 
 // NewPublisher returns a publisher that signs with s and keeps lists in a. Its
@@ -82,6 +82,14 @@ func (p *Publisher) everywhere(der []byte, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// SetSigner has later lists signed with s, which has the same root as the signer
+// before it. A list that is signed already stays the latest as long as it would.
+func (p *Publisher) SetSigner(s Signer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signer = s
 }
 
 // Publish returns a list of entries, in any order, and its DER. That is the
@@ -141,6 +149,8 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte
 // Latest returns the latest list and its DER without signing anything, expired
 // or not. Errors: NotFound when there is none; those of [Open].
 func (p *Publisher) Latest(ctx context.Context) (*List, []byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	_, der, err := p.archive.Latest(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -24,7 +24,7 @@ func BenchmarkHTTP(b *testing.B) {
 	cached := alpha.route()
 	cached.Source = vocsp.Cached(cached.Source, 10, time.Now)
 	d := bridge.delegate(b)
-	local := vocsp.Local(bridge.cert, d.signer(), func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
+	local := vocsp.Local(bridge.cert, always(d.signer()), func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
 		return vocsp.LocalStatus{Status: ocsp.Good}, nil
 	})
 	p := newProxy(b, vocsp.Options{}, cached, vocsp.Route{Issuer: bridge.cert, Source: local})

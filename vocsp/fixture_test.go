@@ -31,6 +31,9 @@ type pair struct {
 
 func (p pair) signer() *ocsp.Signer { return &ocsp.Signer{Cert: p.cert, Key: p.key} }
 
+// always is a signer that is never renewed.
+func always(s *ocsp.Signer) func() *ocsp.Signer { return func() *ocsp.Signer { return s } }
+
 func issue(t testing.TB, template *x509.Certificate, issuer *pair) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

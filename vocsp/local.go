@@ -22,17 +22,17 @@ type LocalStatus struct {
 	Reason    ocsp.Reason
 }
 
-// Local answers for the certificates of issuer from lookup, signed by signer:
-// issuer itself or its delegate, with id-kp-OCSPSigning and nocheck (RFC 6960
-// §4.2.2.2). An error of lookup is returned as it is; certificates of other
+// Local answers for the certificates of issuer from lookup, signed by
+// what signer returns at that time: issuer itself or its delegate, with
+// id-kp-OCSPSigning and nocheck (RFC 6960 §4.2.2.2). An error of lookup is returned as it is; certificates of other
 // issuers are unknown.
-func Local(issuer *x509.Certificate, signer *ocsp.Signer, lookup func(ctx context.Context, serial *big.Int) (LocalStatus, error)) Source {
+func Local(issuer *x509.Certificate, signer func() *ocsp.Signer, lookup func(ctx context.Context, serial *big.Int) (LocalStatus, error)) Source {
 	return local{issuer, signer, lookup}
 }
 
 type local struct {
 	issuer *x509.Certificate
-	signer *ocsp.Signer
+	signer func() *ocsp.Signer
 	lookup func(ctx context.Context, serial *big.Int) (LocalStatus, error)
 }
 
@@ -53,5 +53,5 @@ func (l local) Status(ctx context.Context, r *ocsp.Request) (*ocsp.Response, err
 			ThisUpdate: now, NextUpdate: now.Add(localValidity),
 		}
 	}
-	return sign(l.signer, now, singles, r.Nonce())
+	return sign(l.signer(), now, singles, r.Nonce())
 }

@@ -80,10 +80,10 @@ func TestOpenSSLOnBothSides(t *testing.T) {
 		source := vocsp.Upstream([]string{opensslResponder(t, ca)}, ca.cert, &http.Client{}, vocsp.UpstreamOptions{})
 		return vocsp.Route{Member: member, Issuer: ca.cert, Source: vocsp.Cached(source, 10, time.Now)}
 	}
-	own := vocsp.Local(bridge.cert, signer.signer(), func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
+	own := vocsp.Local(bridge.cert, always(signer.signer()), func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
 		return vocsp.LocalStatus{Status: ocsp.Good}, nil
 	})
-	p := newProxy(t, vocsp.Options{Signer: signer.signer()}, route("alpha", alpha), route("beta", beta), vocsp.Route{Issuer: bridge.cert, Source: own})
+	p := newProxy(t, vocsp.Options{Signer: always(signer.signer())}, route("alpha", alpha), route("beta", beta), vocsp.Route{Issuer: bridge.cert, Source: own})
 	server := httptest.NewServer(p)
 	defer server.Close()
 	a, b, br, va := certFile(t, alpha), certFile(t, beta), certFile(t, bridge), certFile(t, signer)

@@ -106,7 +106,7 @@ func (p *Proxy) combine(ctx context.Context, r *ocsp.Request, routes []*Route) (
 	for i := range singles {
 		singles[i].NextUpdate = least
 	}
-	return sign(p.o.Signer, now, singles, r.Nonce())
+	return sign(p.o.Signer(), now, singles, r.Nonce())
 }
 
 // askOne asks about one certificate. The answer bears the CertID as the client

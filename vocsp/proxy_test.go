@@ -130,7 +130,7 @@ func TestOneMemberIsAskedOnce(t *testing.T) {
 func spanning(t *testing.T) (p *vocsp.Proxy, alpha, beta *member, bridge pair) {
 	alpha, beta = newMember(t, "alpha"), newMember(t, "beta")
 	bridge = newCA(t, "bridge").delegate(t)
-	return newProxy(t, vocsp.Options{Signer: bridge.signer()}, alpha.route(), beta.route()), alpha, beta, bridge
+	return newProxy(t, vocsp.Options{Signer: always(bridge.signer())}, alpha.route(), beta.route()), alpha, beta, bridge
 }
 
 func TestAnswersThatSpanMembers(t *testing.T) {
@@ -214,7 +214,7 @@ func TestSpanningFailsWhole(t *testing.T) {
 func TestResponderThatAnswersOneQuestionOnly(t *testing.T) {
 	alpha, bridge := newCA(t, "alpha"), newCA(t, "bridge").delegate(t)
 	source := vocsp.Upstream([]string{oracleResponder(t, alpha)}, alpha.cert, http.DefaultClient, vocsp.UpstreamOptions{})
-	p := newProxy(t, vocsp.Options{Signer: bridge.signer()}, vocsp.Route{Member: "alpha", Issuer: alpha.cert, Source: source})
+	p := newProxy(t, vocsp.Options{Signer: always(bridge.signer())}, vocsp.Route{Member: "alpha", Issuer: alpha.cert, Source: source})
 	r, err := p.Status(t.Context(), ocsp.NewRequest(alpha.id(t, 1)))
 	if err != nil {
 		t.Fatal(err)
@@ -230,8 +230,8 @@ func TestResponderThatAnswersOneQuestionOnly(t *testing.T) {
 func TestNewRefusesAForeignKey(t *testing.T) {
 	s := newCA(t, "bridge").delegate(t).signer()
 	s.Key = newCA(t, "other").key
-	for name, s := range map[string]*ocsp.Signer{"other key": s, "no key": {Cert: s.Cert}, "no certificate": {Key: s.Key}} {
-		if _, err := vocsp.New(vocsp.Options{Signer: s}); err == nil || fault.KindOf(err) != fault.Invalid {
+	for name, s := range map[string]*ocsp.Signer{"other key": s, "no key": {Cert: s.Cert}, "no certificate": {Key: s.Key}, "none": nil} {
+		if _, err := vocsp.New(vocsp.Options{Signer: always(s)}); err == nil || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: got %v, want Invalid", name, err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestLocal(t *testing.T) {
 	bridge, stranger := newCA(t, "bridge"), newCA(t, "stranger")
 	at := time.Now().Add(-time.Hour).Truncate(time.Second)
 	down := errors.New("ledger is closed")
-	source := vocsp.Local(bridge.cert, bridge.delegate(t).signer(), func(_ context.Context, serial *big.Int) (vocsp.LocalStatus, error) {
+	source := vocsp.Local(bridge.cert, always(bridge.delegate(t).signer()), func(_ context.Context, serial *big.Int) (vocsp.LocalStatus, error) {
 		switch serial.Int64() {
 		case 1:
 			return vocsp.LocalStatus{Status: ocsp.Good}, nil
@@ -278,7 +278,7 @@ func TestSignerThatExpires(t *testing.T) {
 	ask := func(left time.Duration) (*ocsp.Response, error) {
 		cert := *d.cert
 		cert.NotAfter = time.Now().Add(left)
-		return vocsp.Local(bridge.cert, &ocsp.Signer{Cert: &cert, Key: d.key}, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
+		return vocsp.Local(bridge.cert, always(&ocsp.Signer{Cert: &cert, Key: d.key}), func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
 			return vocsp.LocalStatus{Status: ocsp.Good}, nil
 		}).Status(t.Context(), ocsp.NewRequest(bridge.id(t, 1)))
 	}

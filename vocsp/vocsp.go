@@ -40,9 +40,10 @@ type Route struct {
 
 // Options tune a Proxy; the zero value works.
 type Options struct {
-	// Signer signs answers that span members. Without one such requests are
-	// refused.
-	Signer *ocsp.Signer
+	// Signer returns what signs answers that span members. It is asked for each,
+	// so that a renewed certificate needs no restart; the first must be there for
+	// New. When it is nil such requests are refused.
+	Signer func() *ocsp.Signer
 	// Timeout bounds the work for one request over HTTP; 10 s when zero.
 	Timeout time.Duration
 	Now     func() time.Time // the instant of signatures and of cache headers; time.Now when nil
@@ -63,8 +64,8 @@ var _ Source = (*Proxy)(nil)
 // New returns a Proxy without routes. The error is Invalid when the signer's
 // key does not belong to its certificate.
 func New(o Options) (*Proxy, error) {
-	if s := o.Signer; s != nil {
-		if s.Cert == nil || s.Key == nil || !sameKey(s.Key.Public(), s.Cert.PublicKey) {
+	if o.Signer != nil {
+		if s := o.Signer(); s == nil || s.Cert == nil || s.Key == nil || !sameKey(s.Key.Public(), s.Cert.PublicKey) {
 			return nil, fault.New(fault.Invalid, "the key of the OCSP signer does not belong to its certificate")
 		}
 	}

@@ -1442,7 +1442,9 @@ func (x *Overlap) GetOther() string {
 type RequestCrossCertificateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the member.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Ask for non-critical limits, whatever the member's record says.
+	Compatible    bool `protobuf:"varint,2,opt,name=compatible,proto3" json:"compatible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1484,6 +1486,13 @@ func (x *RequestCrossCertificateRequest) GetId() string {
 	return ""
 }
 
+func (x *RequestCrossCertificateRequest) GetCompatible() bool {
+	if x != nil {
+		return x.Compatible
+	}
+	return false
+}
+
 type RequestCrossCertificateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bridge CA's certificate, DER: name, key and key identifier are to be
@@ -1494,7 +1503,10 @@ type RequestCrossCertificateResponse struct {
 	// The extensions that the certificate must have.
 	Fields []*ProfileField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
 	// Subject names of the member's CAs, one of which must sign.
-	Issuers       []string `protobuf:"bytes,4,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	Issuers []string `protobuf:"bytes,4,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	// The limits are asked for non-critical: verifiers that do not know them
+	// accept the certificate and pass over them.
+	Compatible    bool `protobuf:"varint,5,opt,name=compatible,proto3" json:"compatible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1555,6 +1567,13 @@ func (x *RequestCrossCertificateResponse) GetIssuers() []string {
 		return x.Issuers
 	}
 	return nil
+}
+
+func (x *RequestCrossCertificateResponse) GetCompatible() bool {
+	if x != nil {
+		return x.Compatible
+	}
+	return false
 }
 
 // ProfileField is one extension, in the notation of OpenSSL's x509v3_config.
@@ -1751,6 +1770,113 @@ func (x *AcceptCrossCertificateResponse) GetMember() *Member {
 	return nil
 }
 
+type WithdrawCrossCertificateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the member.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Serial or SHA-256 fingerprint, hex; colons are ignored.
+	Certificate string `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// Required.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCrossCertificateRequest) Reset() {
+	*x = WithdrawCrossCertificateRequest{}
+	mi := &file_bridge_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCrossCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCrossCertificateRequest) ProtoMessage() {}
+
+func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCrossCertificateRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawCrossCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WithdrawCrossCertificateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WithdrawCrossCertificateRequest) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+func (x *WithdrawCrossCertificateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type WithdrawCrossCertificateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCrossCertificateResponse) Reset() {
+	*x = WithdrawCrossCertificateResponse{}
+	mi := &file_bridge_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCrossCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCrossCertificateResponse) ProtoMessage() {}
+
+func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCrossCertificateResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawCrossCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WithdrawCrossCertificateResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
 // Finding is a rule of the profile that a certificate breaks.
 type Finding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1766,7 +1892,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1904,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1917,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Finding) GetRule() string {
@@ -1830,7 +1956,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1968,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1981,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 type GetListResponse struct {
@@ -1871,7 +1997,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2009,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +2022,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -1946,7 +2072,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2084,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2097,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -2039,7 +2165,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2177,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2190,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -2109,7 +2235,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2121,7 +2247,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2134,7 +2260,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2170,7 +2296,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2308,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2321,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Actor) GetPerson() string {
@@ -2228,7 +2354,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2366,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2379,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -2319,7 +2445,7 @@ type Member struct {
 	Projection *Projection `protobuf:"bytes,11,opt,name=projection,proto3" json:"projection,omitempty"`
 	// Why the projection does not agree with the record yet; empty when it does.
 	Pending string `protobuf:"bytes,12,opt,name=pending,proto3" json:"pending,omitempty"`
-	// Certificates for the bridge accepted since the application.
+	// Certificates for the bridge accepted since the application, or withdrawn.
 	Accepted      []*AcceptedCertificate `protobuf:"bytes,13,rep,name=accepted,proto3" json:"accepted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2327,7 +2453,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2465,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2478,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -2450,16 +2576,20 @@ func (x *Member) GetAccepted() []*AcceptedCertificate {
 type AcceptedCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DER.
-	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	By            *Actor                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	Certificate []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	By          *Actor                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	At          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Absent while it stands.
+	WithdrawnBy   *Actor                 `protobuf:"bytes,4,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`
+	WithdrawnAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=withdrawn_at,json=withdrawnAt,proto3" json:"withdrawn_at,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcceptedCertificate) Reset() {
 	*x = AcceptedCertificate{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2601,7 @@ func (x *AcceptedCertificate) String() string {
 func (*AcceptedCertificate) ProtoMessage() {}
 
 func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2614,7 @@ func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
 func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AcceptedCertificate) GetCertificate() []byte {
@@ -2508,6 +2638,27 @@ func (x *AcceptedCertificate) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AcceptedCertificate) GetWithdrawnBy() *Actor {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return nil
+}
+
+func (x *AcceptedCertificate) GetWithdrawnAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawnAt
+	}
+	return nil
+}
+
+func (x *AcceptedCertificate) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Decision is one officer's act on one record.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2525,7 +2676,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2688,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2701,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{35}
+	return file_bridge_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -2612,7 +2763,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2775,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2788,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{36}
+	return file_bridge_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Projection) GetListed() bool {
@@ -2691,7 +2842,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +2854,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +2867,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{37}
+	return file_bridge_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -2789,7 +2940,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2801,7 +2952,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2814,7 +2965,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{38}
+	return file_bridge_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Application) GetId() string {
@@ -2920,7 +3071,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3083,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3096,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{39}
+	return file_bridge_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Contact) GetName() string {
@@ -2988,7 +3139,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3151,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3164,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{40}
+	return file_bridge_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Policy) GetMember() string {
@@ -3049,7 +3200,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3212,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3225,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{41}
+	return file_bridge_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Directory) GetUrl() string {
@@ -3132,7 +3283,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3295,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3308,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{42}
+	return file_bridge_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -3279,14 +3430,20 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04with\x18\x03 \x01(\tR\x04with\x12\x14\n" +
-	"\x05other\x18\x04 \x01(\tR\x05other\"0\n" +
+	"\x05other\x18\x04 \x01(\tR\x05other\"P\n" +
 	"\x1eRequestCrossCertificateRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xba\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"compatible\x18\x02 \x01(\bR\n" +
+	"compatible\"\xda\x01\n" +
 	"\x1fRequestCrossCertificateResponse\x12\x1b\n" +
 	"\tbridge_ca\x18\x01 \x01(\fR\bbridgeCa\x12/\n" +
 	"\x13certificate_request\x18\x02 \x01(\fR\x12certificateRequest\x12/\n" +
 	"\x06fields\x18\x03 \x03(\v2\x17.bridge.v1.ProfileFieldR\x06fields\x12\x18\n" +
-	"\aissuers\x18\x04 \x03(\tR\aissuers\"f\n" +
+	"\aissuers\x18\x04 \x03(\tR\aissuers\x12\x1e\n" +
+	"\n" +
+	"compatible\x18\x05 \x01(\bR\n" +
+	"compatible\"f\n" +
 	"\fProfileField\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bcritical\x18\x02 \x01(\bR\bcritical\x12\x14\n" +
@@ -3299,7 +3456,13 @@ const file_bridge_proto_rawDesc = "" +
 	"\x1eAcceptCrossCertificateResponse\x12.\n" +
 	"\bfindings\x18\x01 \x03(\v2\x12.bridge.v1.FindingR\bfindings\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\bR\baccepted\x12)\n" +
-	"\x06member\x18\x03 \x01(\v2\x11.bridge.v1.MemberR\x06member\"g\n" +
+	"\x06member\x18\x03 \x01(\v2\x11.bridge.v1.MemberR\x06member\"k\n" +
+	"\x1fWithdrawCrossCertificateRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"M\n" +
+	" WithdrawCrossCertificateResponse\x12)\n" +
+	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"g\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x18\n" +
@@ -3362,11 +3525,14 @@ const file_bridge_proto_rawDesc = "" +
 	"projection\x18\v \x01(\v2\x15.bridge.v1.ProjectionR\n" +
 	"projection\x12\x18\n" +
 	"\apending\x18\f \x01(\tR\apending\x12:\n" +
-	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\"\x85\x01\n" +
+	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\"\x91\x02\n" +
 	"\x13AcceptedCertificate\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xd8\x01\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x123\n" +
+	"\fwithdrawn_by\x18\x04 \x01(\v2\x10.bridge.v1.ActorR\vwithdrawnBy\x12=\n" +
+	"\fwithdrawn_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vwithdrawnAt\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xd8\x01\n" +
 	"\bDecision\x12#\n" +
 	"\x04verb\x18\x01 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12\x1f\n" +
@@ -3439,7 +3605,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xda\a\n" +
+	"\fVERB_SUSPEND\x10\x022\xcf\b\n" +
 	"\x06Bridge\x12=\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\x12F\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\x12L\n" +
@@ -3450,7 +3616,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\x12R\n" +
 	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\x12p\n" +
 	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\x12m\n" +
-	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\x12@\n" +
+	"\x16AcceptCrossCertificate\x12(.bridge.v1.AcceptCrossCertificateRequest\x1a).bridge.v1.AcceptCrossCertificateResponse\x12s\n" +
+	"\x18WithdrawCrossCertificate\x12*.bridge.v1.WithdrawCrossCertificateRequest\x1a+.bridge.v1.WithdrawCrossCertificateResponse\x12@\n" +
 	"\aGetList\x12\x19.bridge.v1.GetListRequest\x1a\x1a.bridge.v1.GetListResponse\x12F\n" +
 	"\tBuildPath\x12\x1b.bridge.v1.BuildPathRequest\x1a\x1c.bridge.v1.BuildPathResponseB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
@@ -3467,139 +3634,146 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_bridge_proto_goTypes = []any{
-	(Change)(0),                             // 0: bridge.v1.Change
-	(State)(0),                              // 1: bridge.v1.State
-	(Verb)(0),                               // 2: bridge.v1.Verb
-	(*WhoAmIRequest)(nil),                   // 3: bridge.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),                  // 4: bridge.v1.WhoAmIResponse
-	(*GetStatusRequest)(nil),                // 5: bridge.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),               // 6: bridge.v1.GetStatusResponse
-	(*BridgeKey)(nil),                       // 7: bridge.v1.BridgeKey
-	(*StateCount)(nil),                      // 8: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),              // 9: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),             // 10: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),                // 11: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),               // 12: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),              // 13: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),             // 14: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),            // 15: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil),           // 16: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),            // 17: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil),           // 18: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),            // 19: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil),           // 20: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),                     // 21: bridge.v1.PreviewPath
-	(*Overlap)(nil),                         // 22: bridge.v1.Overlap
-	(*RequestCrossCertificateRequest)(nil),  // 23: bridge.v1.RequestCrossCertificateRequest
-	(*RequestCrossCertificateResponse)(nil), // 24: bridge.v1.RequestCrossCertificateResponse
-	(*ProfileField)(nil),                    // 25: bridge.v1.ProfileField
-	(*AcceptCrossCertificateRequest)(nil),   // 26: bridge.v1.AcceptCrossCertificateRequest
-	(*AcceptCrossCertificateResponse)(nil),  // 27: bridge.v1.AcceptCrossCertificateResponse
-	(*Finding)(nil),                         // 28: bridge.v1.Finding
-	(*GetListRequest)(nil),                  // 29: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),                 // 30: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),                // 31: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),               // 32: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),                       // 33: bridge.v1.Rejection
-	(*Actor)(nil),                           // 34: bridge.v1.Actor
-	(*MemberSummary)(nil),                   // 35: bridge.v1.MemberSummary
-	(*Member)(nil),                          // 36: bridge.v1.Member
-	(*AcceptedCertificate)(nil),             // 37: bridge.v1.AcceptedCertificate
-	(*Decision)(nil),                        // 38: bridge.v1.Decision
-	(*Projection)(nil),                      // 39: bridge.v1.Projection
-	(*CrossCertificate)(nil),                // 40: bridge.v1.CrossCertificate
-	(*Application)(nil),                     // 41: bridge.v1.Application
-	(*Contact)(nil),                         // 42: bridge.v1.Contact
-	(*Policy)(nil),                          // 43: bridge.v1.Policy
-	(*Directory)(nil),                       // 44: bridge.v1.Directory
-	(*CA)(nil),                              // 45: bridge.v1.CA
-	(*timestamppb.Timestamp)(nil),           // 46: google.protobuf.Timestamp
+	(Change)(0),                              // 0: bridge.v1.Change
+	(State)(0),                               // 1: bridge.v1.State
+	(Verb)(0),                                // 2: bridge.v1.Verb
+	(*WhoAmIRequest)(nil),                    // 3: bridge.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),                   // 4: bridge.v1.WhoAmIResponse
+	(*GetStatusRequest)(nil),                 // 5: bridge.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),                // 6: bridge.v1.GetStatusResponse
+	(*BridgeKey)(nil),                        // 7: bridge.v1.BridgeKey
+	(*StateCount)(nil),                       // 8: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),               // 9: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),              // 10: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),                 // 11: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),                // 12: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),               // 13: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),              // 14: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),             // 15: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil),            // 16: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),             // 17: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil),            // 18: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),             // 19: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),            // 20: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                      // 21: bridge.v1.PreviewPath
+	(*Overlap)(nil),                          // 22: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),   // 23: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil),  // 24: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                     // 25: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),    // 26: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),   // 27: bridge.v1.AcceptCrossCertificateResponse
+	(*WithdrawCrossCertificateRequest)(nil),  // 28: bridge.v1.WithdrawCrossCertificateRequest
+	(*WithdrawCrossCertificateResponse)(nil), // 29: bridge.v1.WithdrawCrossCertificateResponse
+	(*Finding)(nil),                          // 30: bridge.v1.Finding
+	(*GetListRequest)(nil),                   // 31: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                  // 32: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                 // 33: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),                // 34: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                        // 35: bridge.v1.Rejection
+	(*Actor)(nil),                            // 36: bridge.v1.Actor
+	(*MemberSummary)(nil),                    // 37: bridge.v1.MemberSummary
+	(*Member)(nil),                           // 38: bridge.v1.Member
+	(*AcceptedCertificate)(nil),              // 39: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                         // 40: bridge.v1.Decision
+	(*Projection)(nil),                       // 41: bridge.v1.Projection
+	(*CrossCertificate)(nil),                 // 42: bridge.v1.CrossCertificate
+	(*Application)(nil),                      // 43: bridge.v1.Application
+	(*Contact)(nil),                          // 44: bridge.v1.Contact
+	(*Policy)(nil),                           // 45: bridge.v1.Policy
+	(*Directory)(nil),                        // 46: bridge.v1.Directory
+	(*CA)(nil),                               // 47: bridge.v1.CA
+	(*timestamppb.Timestamp)(nil),            // 48: google.protobuf.Timestamp
 }
 var file_bridge_proto_depIdxs = []int32{
-	34, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	46, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	46, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	46, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	46, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	36, // 0: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	48, // 1: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	48, // 2: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	48, // 3: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	48, // 4: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	8,  // 5: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	46, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	48, // 6: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	7,  // 7: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
-	46, // 8: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
-	46, // 9: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
-	46, // 10: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
-	46, // 11: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	48, // 8: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	48, // 9: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	48, // 10: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	48, // 11: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
 	1,  // 12: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	41, // 13: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	36, // 14: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	36, // 15: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	35, // 16: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	36, // 17: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	36, // 18: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	43, // 13: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	38, // 14: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	38, // 15: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	37, // 16: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	38, // 17: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	38, // 18: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
 	21, // 19: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
 	22, // 20: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
 	0,  // 21: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
 	25, // 22: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	28, // 23: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	36, // 24: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	46, // 25: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	46, // 26: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	33, // 27: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	1,  // 28: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	46, // 29: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	41, // 30: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	1,  // 31: bridge.v1.Member.state:type_name -> bridge.v1.State
-	46, // 32: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	34, // 33: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	46, // 34: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	38, // 35: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	38, // 36: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	39, // 37: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	37, // 38: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	34, // 39: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	46, // 40: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	2,  // 41: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	34, // 42: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	46, // 43: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	1,  // 44: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	40, // 45: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	46, // 46: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	46, // 47: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	42, // 48: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	43, // 49: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	44, // 50: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	45, // 51: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	45, // 52: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	3,  // 53: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	5,  // 54: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	9,  // 55: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	11, // 56: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	13, // 57: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	15, // 58: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	17, // 59: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	19, // 60: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	23, // 61: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	26, // 62: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	29, // 63: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	31, // 64: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	4,  // 65: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	6,  // 66: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	10, // 67: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	12, // 68: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	14, // 69: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	16, // 70: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	18, // 71: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	20, // 72: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	24, // 73: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	27, // 74: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	30, // 75: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	32, // 76: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	65, // [65:77] is the sub-list for method output_type
-	53, // [53:65] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	30, // 23: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	38, // 24: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	38, // 25: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	48, // 26: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	48, // 27: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	35, // 28: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	1,  // 29: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	48, // 30: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	43, // 31: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	1,  // 32: bridge.v1.Member.state:type_name -> bridge.v1.State
+	48, // 33: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	36, // 34: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	48, // 35: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	40, // 36: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	40, // 37: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	41, // 38: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	39, // 39: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	36, // 40: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	48, // 41: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	36, // 42: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
+	48, // 43: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	2,  // 44: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	36, // 45: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	48, // 46: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 47: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	42, // 48: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	48, // 49: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	48, // 50: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	44, // 51: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	45, // 52: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	46, // 53: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	47, // 54: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	47, // 55: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	3,  // 56: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	5,  // 57: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	9,  // 58: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	11, // 59: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	13, // 60: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	15, // 61: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	17, // 62: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	19, // 63: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	23, // 64: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	26, // 65: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	28, // 66: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	31, // 67: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	33, // 68: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	4,  // 69: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	6,  // 70: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	10, // 71: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	12, // 72: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	14, // 73: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	16, // 74: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	18, // 75: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	20, // 76: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	24, // 77: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	27, // 78: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	29, // 79: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	32, // 80: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	34, // 81: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	69, // [69:82] is the sub-list for method output_type
+	56, // [56:69] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -3613,7 +3787,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

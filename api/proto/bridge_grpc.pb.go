@@ -27,18 +27,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Bridge_WhoAmI_FullMethodName                  = "/bridge.v1.Bridge/WhoAmI"
-	Bridge_GetStatus_FullMethodName               = "/bridge.v1.Bridge/GetStatus"
-	Bridge_ApplyMember_FullMethodName             = "/bridge.v1.Bridge/ApplyMember"
-	Bridge_GetMember_FullMethodName               = "/bridge.v1.Bridge/GetMember"
-	Bridge_ListMembers_FullMethodName             = "/bridge.v1.Bridge/ListMembers"
-	Bridge_ApproveMember_FullMethodName           = "/bridge.v1.Bridge/ApproveMember"
-	Bridge_SuspendMember_FullMethodName           = "/bridge.v1.Bridge/SuspendMember"
-	Bridge_PreviewMember_FullMethodName           = "/bridge.v1.Bridge/PreviewMember"
-	Bridge_RequestCrossCertificate_FullMethodName = "/bridge.v1.Bridge/RequestCrossCertificate"
-	Bridge_AcceptCrossCertificate_FullMethodName  = "/bridge.v1.Bridge/AcceptCrossCertificate"
-	Bridge_GetList_FullMethodName                 = "/bridge.v1.Bridge/GetList"
-	Bridge_BuildPath_FullMethodName               = "/bridge.v1.Bridge/BuildPath"
+	Bridge_WhoAmI_FullMethodName                   = "/bridge.v1.Bridge/WhoAmI"
+	Bridge_GetStatus_FullMethodName                = "/bridge.v1.Bridge/GetStatus"
+	Bridge_ApplyMember_FullMethodName              = "/bridge.v1.Bridge/ApplyMember"
+	Bridge_GetMember_FullMethodName                = "/bridge.v1.Bridge/GetMember"
+	Bridge_ListMembers_FullMethodName              = "/bridge.v1.Bridge/ListMembers"
+	Bridge_ApproveMember_FullMethodName            = "/bridge.v1.Bridge/ApproveMember"
+	Bridge_SuspendMember_FullMethodName            = "/bridge.v1.Bridge/SuspendMember"
+	Bridge_PreviewMember_FullMethodName            = "/bridge.v1.Bridge/PreviewMember"
+	Bridge_RequestCrossCertificate_FullMethodName  = "/bridge.v1.Bridge/RequestCrossCertificate"
+	Bridge_AcceptCrossCertificate_FullMethodName   = "/bridge.v1.Bridge/AcceptCrossCertificate"
+	Bridge_WithdrawCrossCertificate_FullMethodName = "/bridge.v1.Bridge/WithdrawCrossCertificate"
+	Bridge_GetList_FullMethodName                  = "/bridge.v1.Bridge/GetList"
+	Bridge_BuildPath_FullMethodName                = "/bridge.v1.Bridge/BuildPath"
 )
 
 // BridgeClient is the client API for Bridge service.
@@ -73,6 +74,10 @@ type BridgeClient interface {
 	// the bridge CA and, when nothing forbids it, records and publishes it. A
 	// certificate that may not be published is no error: the findings say why.
 	AcceptCrossCertificate(ctx context.Context, in *AcceptCrossCertificateRequest, opts ...grpc.CallOption) (*AcceptCrossCertificateResponse, error)
+	// WithdrawCrossCertificate takes back, for good, a certificate that a
+	// member's CA issued to the bridge CA: it is published no longer, and not
+	// accepted again. The record keeps it.
+	WithdrawCrossCertificate(ctx context.Context, in *WithdrawCrossCertificateRequest, opts ...grpc.CallOption) (*WithdrawCrossCertificateResponse, error)
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error)
@@ -192,6 +197,16 @@ func (c *bridgeClient) AcceptCrossCertificate(ctx context.Context, in *AcceptCro
 	return out, nil
 }
 
+func (c *bridgeClient) WithdrawCrossCertificate(ctx context.Context, in *WithdrawCrossCertificateRequest, opts ...grpc.CallOption) (*WithdrawCrossCertificateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawCrossCertificateResponse)
+	err := c.cc.Invoke(ctx, Bridge_WithdrawCrossCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *bridgeClient) GetList(ctx context.Context, in *GetListRequest, opts ...grpc.CallOption) (*GetListResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetListResponse)
@@ -244,6 +259,10 @@ type BridgeServer interface {
 	// the bridge CA and, when nothing forbids it, records and publishes it. A
 	// certificate that may not be published is no error: the findings say why.
 	AcceptCrossCertificate(context.Context, *AcceptCrossCertificateRequest) (*AcceptCrossCertificateResponse, error)
+	// WithdrawCrossCertificate takes back, for good, a certificate that a
+	// member's CA issued to the bridge CA: it is published no longer, and not
+	// accepted again. The record keeps it.
+	WithdrawCrossCertificate(context.Context, *WithdrawCrossCertificateRequest) (*WithdrawCrossCertificateResponse, error)
 	// GetList returns the signed trust list in force. NOT_FOUND before the first
 	// one is published.
 	GetList(context.Context, *GetListRequest) (*GetListResponse, error)
@@ -292,6 +311,9 @@ func (UnimplementedBridgeServer) RequestCrossCertificate(context.Context, *Reque
 }
 func (UnimplementedBridgeServer) AcceptCrossCertificate(context.Context, *AcceptCrossCertificateRequest) (*AcceptCrossCertificateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AcceptCrossCertificate not implemented")
+}
+func (UnimplementedBridgeServer) WithdrawCrossCertificate(context.Context, *WithdrawCrossCertificateRequest) (*WithdrawCrossCertificateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawCrossCertificate not implemented")
 }
 func (UnimplementedBridgeServer) GetList(context.Context, *GetListRequest) (*GetListResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetList not implemented")
@@ -500,6 +522,24 @@ func _Bridge_AcceptCrossCertificate_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_WithdrawCrossCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawCrossCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).WithdrawCrossCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_WithdrawCrossCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).WithdrawCrossCertificate(ctx, req.(*WithdrawCrossCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Bridge_GetList_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetListRequest)
 	if err := dec(in); err != nil {
@@ -582,6 +622,10 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AcceptCrossCertificate",
 			Handler:    _Bridge_AcceptCrossCertificate_Handler,
+		},
+		{
+			MethodName: "WithdrawCrossCertificate",
+			Handler:    _Bridge_WithdrawCrossCertificate_Handler,
 		},
 		{
 			MethodName: "GetList",

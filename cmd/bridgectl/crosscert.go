@@ -15,7 +15,7 @@ import (
 )
 
 func (t *tool) crosscertCommand() *cobra.Command {
-	return t.noun("crosscert", "Certificates between the bridge and its members", t.crosscertAccept(), t.crosscertPreview(), t.crosscertRequest())
+	return t.noun("crosscert", "Certificates between the bridge and its members", t.crosscertAccept(), t.crosscertPreview(), t.crosscertRequest(), t.crosscertWithdraw())
 }
 
 // inboundRequest is what a member needs to certify the bridge CA; its JSON is
@@ -23,6 +23,7 @@ func (t *tool) crosscertCommand() *cobra.Command {
 type inboundRequest struct {
 	Member             string         `json:"member"`
 	Issuers            []string       `json:"issuers"`
+	Compatible         bool           `json:"compatible"`
 	Fields             []profileField `json:"fields"`
 	BridgeCA           []byte         `json:"bridge_ca"`
 	CertificateRequest []byte         `json:"certificate_request"`
@@ -45,6 +46,7 @@ const (
 
 func (t *tool) crosscertRequest() *cobra.Command {
 	var dir string
+	var compatible bool
 	c := &cobra.Command{
 		Use: "request MEMBER", Short: "Get what a member needs to certify the bridge CA", Args: cobra.ExactArgs(1), ValidArgsFunction: t.memberIDs,
 		Long: `Shows the extensions that the certificate must have which a CA of MEMBER issues
@@ -58,24 +60,32 @@ With --out they are written to a directory for the member's CA operator, with
 ` + profileJSONFile + `. The certificate that comes back goes to "bridgectl crosscert
 accept".
 
+GnuTLS and gpgsm refuse critical limits (policyConstraints, inhibitAnyPolicy,
+nameConstraints). When the member's record says "cross_profile: compatible", or
+with --compatible, the limits are asked for non-critical: those two accept the
+certificate, and the member's own people lose every limit that their verifier
+does not know, gpgsm's users all of them. "crosscert accept" takes such a
+certificate only once the record says so.
+
 JSON: member, issuers (names of the member's CAs, one of which must sign),
-fields [{name, critical, value, why}], bridge_ca and certificate_request (DER,
+compatible, fields [{name, critical, value, why}], bridge_ca and certificate_request (DER,
 base64).`,
-		RunE: t.run(func(ctx context.Context, args []string) error { return t.requestInbound(ctx, args[0], dir) }),
+		RunE: t.run(func(ctx context.Context, args []string) error { return t.requestInbound(ctx, args[0], dir, compatible) }),
 	}
 	c.Flags().StringVar(&dir, "out", "", "`directory` to write the files to; it is made when missing")
+	c.Flags().BoolVar(&compatible, "compatible", false, "ask for non-critical limits, which GnuTLS and gpgsm accept and gpgsm passes over")
 	must(c.MarkFlagDirname("out"))
 	return c
 }
 
-func (t *tool) requestInbound(ctx context.Context, id, dir string) error {
+func (t *tool) requestInbound(ctx context.Context, id, dir string, compatible bool) error {
 	return t.ask(func(client proto.BridgeClient) error {
-		r, err := client.RequestCrossCertificate(ctx, &proto.RequestCrossCertificateRequest{Id: id})
+		r, err := client.RequestCrossCertificate(ctx, &proto.RequestCrossCertificateRequest{Id: id, Compatible: compatible})
 		if err != nil {
 			return err
 		}
 		q := inboundRequest{
-			Member: id, Issuers: each(r.GetIssuers(), same), BridgeCA: r.GetBridgeCa(), CertificateRequest: r.GetCertificateRequest(),
+			Member: id, Issuers: each(r.GetIssuers(), same), Compatible: r.GetCompatible(), BridgeCA: r.GetBridgeCa(), CertificateRequest: r.GetCertificateRequest(),
 			Fields: each(r.GetFields(), func(f *proto.ProfileField) profileField {
 				return profileField{f.GetName(), f.GetCritical(), f.GetValue(), f.GetWhy()}
 			}),
@@ -84,6 +94,9 @@ func (t *tool) requestInbound(ctx context.Context, id, dir string) error {
 			if err := t.writeInbound(dir, q); err != nil {
 				return err
 			}
+		}
+		if q.Compatible {
+			t.note("the limits are non-critical: verifiers that do not know them pass over them")
 		}
 		var rows [][]string
 		for _, f := range q.Fields {
@@ -225,5 +238,44 @@ func (t *tool) acceptInbound(ctx context.Context, id, file string, trial bool) e
 			t.note("it would be accepted; nothing was recorded")
 		}
 		return nil
+	})
+}
+
+func (t *tool) crosscertWithdraw() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "withdraw MEMBER SERIAL|FINGERPRINT --reason WHY", Short: "Take back a member's certificate for the bridge CA", Args: cobra.ExactArgs(2),
+		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return t.memberIDs(c, args, prefix)
+		},
+		Long: `Takes back, for good, a certificate that a CA of MEMBER issued to the bridge CA,
+accepted or declared in the application: when the command returns it is no
+longer published, and no path is built over it. The record keeps it, with who
+withdrew it, when and why. The same certificate is not accepted again.
+
+It is named by its serial or its SHA-256 fingerprint, in hex; "member show" prints
+the latter. One officer is enough. Copies that others have stay valid until the
+member's CA revokes the certificate. An expired one leaves publication by itself.
+
+` + memberJSON,
+		RunE: t.run(func(ctx context.Context, args []string) error {
+			return t.withdrawInbound(ctx, args[0], args[1], reason)
+		}),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "`why`, for the register")
+	must(c.MarkFlagRequired("reason"))
+	return c
+}
+
+func (t *tool) withdrawInbound(ctx context.Context, id, name, reason string) error {
+	return t.ask(func(client proto.BridgeClient) error {
+		r, err := client.WithdrawCrossCertificate(ctx, &proto.WithdrawCrossCertificateRequest{Id: id, Certificate: name, Reason: reason})
+		if err != nil {
+			return err
+		}
+		return t.emitSummary(r.GetMember())
 	})
 }

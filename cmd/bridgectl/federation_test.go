@@ -20,7 +20,8 @@ var _ adminapi.Federation = fakeFederation{}
 // fakeFederation is a register whose projections are made up.
 type fakeFederation struct {
 	*membership.Register
-	store *boltstore.Store
+	store     *boltstore.Store
+	published []federation.Trusted
 }
 
 func newFederation(path string) (fakeFederation, error) {
@@ -28,10 +29,10 @@ func newFederation(path string) (fakeFederation, error) {
 	if err != nil {
 		return fakeFederation{}, err
 	}
-	return fakeFederation{membership.NewRegister(store.Members(), membership.Options{
+	return fakeFederation{store: store, Register: membership.NewRegister(store.Members(), membership.Options{
 		Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
-	}), store}, nil
+	})}, nil
 }
 
 func (f fakeFederation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error) {
@@ -74,7 +75,7 @@ func (f fakeFederation) Preview(ctx context.Context, id membership.ID) (federati
 }
 
 // InboundRequest asks as if the member's first CA were the bridge.
-func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error) {
+func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error) {
 	m, err := f.Register.Member(ctx, id)
 	if err != nil {
 		return federation.InboundRequest{}, err
@@ -82,7 +83,12 @@ func (f fakeFederation) InboundRequest(ctx context.Context, id membership.ID) (f
 	anchors, _ := m.Certificates()
 	return federation.InboundRequest{CertificateRequest: []byte("a request"), Inbound: crosscert.Inbound{
 		Bridge: anchors[0], Anchors: anchors, MailDomains: m.MailDomains, IssuedBy: "http://repository.example/issued-by-bridge.p7c",
+		Compatible: compatible,
 	}}, nil
+}
+
+func (f fakeFederation) WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error) {
+	return caseOf(f.Register.WithdrawInbound(ctx, id, by, name, reason))
 }
 
 // AcceptInbound finds fault with a root.
@@ -141,5 +147,5 @@ func (f fakeFederation) Status(context.Context) (federation.Status, error) {
 }
 
 func (f fakeFederation) Artifacts() *federation.Artifacts {
-	return &federation.Artifacts{List: []byte("a list\n"), ListNumber: 7, ListNextUpdate: time.Date(2026, 1, 9, 3, 4, 5, 0, time.UTC)}
+	return &federation.Artifacts{Trusted: f.published, List: []byte("a list\n"), ListNumber: 7, ListNextUpdate: time.Date(2026, 1, 9, 3, 4, 5, 0, time.UTC)}
 }

@@ -151,15 +151,19 @@ func (m *material) add(b []byte) error {
 	return nil
 }
 
-// addDER tells the types apart by how they begin.
+// addDER tells the types apart by how they begin. Of them only bundles may be
+// BER of indefinite length.
 func (m *material) addDER(der []byte) error {
 	var body cryptobyte.String
 	s := cryptobyte.String(der)
-	if !s.ReadASN1(&body, cbasn1.SEQUENCE) || !s.Empty() {
+	bundle := bytes.HasPrefix(der, []byte{0x30, 0x80})
+	if !bundle && (!s.ReadASN1(&body, cbasn1.SEQUENCE) || !s.Empty()) {
 		return errUnknownType
 	}
 	err := error(errUnknownType)
 	switch {
+	case bundle:
+		err = m.addBundle(der)
 	case body.PeekASN1Tag(cbasn1.SEQUENCE):
 		err = m.addSigned(der)
 	case body.PeekASN1Tag(cbasn1.OBJECT_IDENTIFIER):
@@ -193,10 +197,15 @@ func (m *material) addSigned(der []byte) error {
 }
 
 func (m *material) addBundle(der []byte) error {
-	certs, err := cms.ParseCertsOnly(der)
+	certs, crls, err := cms.ParseCertsOnly(der)
 	for _, c := range certs {
 		if err == nil {
-			err = m.addCertificate(c.Raw)
+			err = m.addCertificate(c)
+		}
+	}
+	for _, c := range crls {
+		if err == nil {
+			err = m.addSigned(c)
 		}
 	}
 	return err

@@ -15,14 +15,22 @@ import (
 )
 
 const pathHelp = `
-Nobody is asked: what counts is in the files. Each holds certificates or CRLs,
-one or several, as PEM or DER; certificates also as crossCertificatePair or
-p7c. Of a directory all files are read, but not those below it and those whose
-name begins with a dot. One that cannot be read or is something else is an
-error: exit 2.
+Nobody is asked, unless with --fetch: what counts is in the files. Each holds
+certificates or CRLs, one or several, as PEM or DER; certificates also as
+crossCertificatePair or p7c. Of a directory all files are read, but not those
+below it and those whose name begins with a dot. One that cannot be read or is
+something else is an error: exit 2.
 
 Revocation is checked with the CRLs given; where they do not tell, the answer is
 no. The answer no exits 7, with every reason and the rule behind it.
+
+--fetch follows the http, https and ldap URLs in certificates: where issuers are
+missing, caIssuers of what is at hand and caRepository from the anchors down;
+where CRLs are needed and --crls is absent, distribution points; of each at most
+four in a certificate, and 32 URLs in all. Standard error says what was fetched;
+it is trusted no more than files of --certs. Only public addresses are reached,
+and only ports 80, 443 and 389. --allow-host lets one host be reached wherever
+its name leads; a redirect to another host is not allowed with it.
 
 Without --policy every policy is acceptable. With it the result names those of
 them under which the path is valid; to refuse a path without one, add
@@ -37,10 +45,10 @@ certificate with subject, sha256, not_after, certificate (DER, base64); if not,
 problem and rejections [{reason, rule, message, path [{subject, sha256}], index
 (of the certificate at fault in path; below 0 is the anchor)}], of which omitted
 more are left out; work {signatures, steps, candidates, names,
-statuses}: what was spent.`
+statuses, fetches}: what was spent.`
 
 func (t *tool) pathCommand() *cobra.Command {
-	return t.noun("path", "Build and validate certification paths, offline", t.pathBuild(), t.pathValidate())
+	return t.noun("path", "Build and validate certification paths", t.pathBuild(), t.pathValidate())
 }
 
 func (t *tool) pathBuild() *cobra.Command {
@@ -58,7 +66,7 @@ func (t *tool) pathBuild() *cobra.Command {
 	}
 	q.flags(c)
 	c.Flags().BoolVar(&bridge, "bridge", false, "ask the bridge, for now and with what it knows")
-	for _, other := range []string{"certs", "crls", "no-revocation", "legacy-algorithms", "at"} {
+	for _, other := range []string{"certs", "crls", "no-revocation", "legacy-algorithms", "at", "fetch"} {
 		c.MarkFlagsMutuallyExclusive("bridge", other)
 	}
 	c.Flags().StringVar(&leaf, "leaf", "", "`file` with the certificate that the path leads to")
@@ -85,6 +93,8 @@ type pathQuestion struct {
 	explicit, inhibitMapping, inhibitAny bool
 	noRevocation, legacy                 bool
 	email, at                            string
+	fetch                                bool
+	allowHosts                           []string // HOST or HOST:PORT
 }
 
 func (q *pathQuestion) flags(c *cobra.Command) {
@@ -100,6 +110,8 @@ func (q *pathQuestion) flags(c *cobra.Command) {
 	f.BoolVar(&q.legacy, "legacy-algorithms", false, "accept SHA-1, DSA and RSA of 1024 bits too, which can be forged")
 	f.StringVar(&q.email, "email", "", "mail `address` that the leaf must be for")
 	f.StringVar(&q.at, "at", "", "`instant` to check for, such as 2026-01-02T03:04:05Z or 2026-01-02; now when absent")
+	f.BoolVar(&q.fetch, "fetch", false, "fetch what certificates point to: issuers, and CRLs unless --crls is given")
+	f.StringArrayVar(&q.allowHosts, "allow-host", nil, "`host[:port]` that --fetch may reach though its address is not public; repeatable")
 	must(c.MarkFlagRequired("anchor"))
 	c.MarkFlagsMutuallyExclusive("crls", "no-revocation")
 	c.Annotations = map[string]string{moreOutputs: "pem"}
@@ -114,7 +126,7 @@ func (t *tool) buildPath(ctx context.Context, q pathQuestion, leaf string, bridg
 	if len(found) != 1 {
 		return fault.New(fault.Invalid, "--leaf: want exactly one certificate, %s holds %d", leaf, len(found))
 	}
-	pool, in, err := q.inputs(&m)
+	pool, in, err := t.inputs(q, &m)
 	if err != nil {
 		return err
 	}
@@ -131,7 +143,7 @@ func (t *tool) validatePath(ctx context.Context, q pathQuestion, files []string)
 	if err != nil {
 		return err
 	}
-	_, in, err := q.inputs(&m)
+	_, in, err := t.inputs(q, &m)
 	if err != nil {
 		return err
 	}
@@ -140,7 +152,7 @@ func (t *tool) validatePath(ctx context.Context, q pathQuestion, files []string)
 }
 
 // inputs reads the files of q into m, and says what pathval is to be asked.
-func (q *pathQuestion) inputs(m *material) (*pathval.Pool, pathval.Inputs, error) {
+func (t *tool) inputs(q pathQuestion, m *material) (*pathval.Pool, pathval.Inputs, error) {
 	in := pathval.Inputs{
 		ExplicitPolicy: q.explicit, InhibitPolicyMapping: q.inhibitMapping, InhibitAnyPolicy: q.inhibitAny,
 		Email: q.email,
@@ -172,7 +184,19 @@ func (q *pathQuestion) inputs(m *material) (*pathval.Pool, pathval.Inputs, error
 		return nil, in, err
 	}
 	pool := pathval.NewPool(m.certs...)
-	if !q.noRevocation {
+	if q.fetch {
+		f, err := t.newFetcher(q.allowHosts)
+		if err != nil {
+			return nil, in, err
+		}
+		f.pool, in.Source, in.Revocation = pool, f, f
+	} else if q.allowHosts != nil {
+		return nil, in, fault.New(fault.Invalid, "--allow-host: without --fetch no host is asked")
+	}
+	switch {
+	case q.noRevocation:
+		in.Revocation = nil
+	case q.crls != nil || !q.fetch:
 		in.Revocation, err = q.revocation(m, pool)
 	}
 	return pool, in, err
@@ -192,8 +216,8 @@ func (q *pathQuestion) revocation(m *material, pool *pathval.Pool) (pathval.Revo
 
 // hint adds to a refusal what may be missing.
 func (q *pathQuestion) hint(err error) error {
-	if errors.Is(err, pathval.ErrStatusUnknown) && q.crls == nil {
-		return withHint(err, "give the CRLs with --crls, or leave revocation out with --no-revocation")
+	if errors.Is(err, pathval.ErrStatusUnknown) && q.crls == nil && !q.fetch {
+		return withHint(err, "give the CRLs with --crls, let them be fetched with --fetch, or leave revocation out with --no-revocation")
 	}
 	return err
 }

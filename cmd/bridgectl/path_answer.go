@@ -45,6 +45,7 @@ type pathWork struct {
 	Candidates int `json:"candidates"`
 	Names      int `json:"names"`
 	Statuses   int `json:"statuses"`
+	Fetches    int `json:"fetches"`
 }
 
 // answerPath writes what pathval found: a path, or why there is none.
@@ -106,7 +107,7 @@ func newRejection(r *pathval.Rejection) rejection {
 }
 
 func newPathWork(w pathval.Work) *pathWork {
-	return &pathWork{w.Signatures, w.Steps, w.Candidates, w.Names, w.Statuses}
+	return &pathWork{w.Signatures, w.Steps, w.Candidates, w.Names, w.Statuses, w.Fetches}
 }
 
 // viewed describes a certificate that the standard library may refuse.

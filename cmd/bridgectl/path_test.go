@@ -11,11 +11,13 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"bridge.example/internal/engine/pathval"
+	"bridge.example/internal/federation"
 	"bridge.example/internal/wire/certext"
 	"bridge.example/internal/wire/cms"
 )
@@ -31,6 +33,7 @@ import (
 //	path.pem                   bridge, alpha and leaf
 //	certs/                     a p7c with Bridge, a pair with Alpha, and dead ends
 //	crls/                      of all three CAs, PEM and DER, until 2027
+//	ber.p7c                    the p7c, of indefinite length
 //	bad/                       files that are none of these, one each
 //	huge                       more than is read
 func writePaths(t *testing.T, dir string) {
@@ -66,6 +69,7 @@ func writePaths(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	put("certs/bridge.p7c", bundle)
+	put("ber.p7c", slices.Concat([]byte{0x30, 0x80}, bundle[4:], []byte{0, 0}))
 	pair, err := certext.CertificatePair{IssuedToThisCA: alpha.cert.Raw, IssuedByThisCA: deadEnd.cert.Raw}.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +88,46 @@ func writePaths(t *testing.T, dir string) {
 	if err := os.Truncate(filepath.Join(dir, "huge"), maxMaterialBytes+1); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeMapped writes what no path leads to but over the CA that it returns,
+// which maps policy 1.2.3 to 1.2.4:
+//
+//	anchor.pem   issued the CA
+//	equal.pem    of the CA, under 1.2.4
+//	any.pem      the same, under anyPolicy
+func writeMapped(t *testing.T, dir string) federation.Trusted {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	oid := func(s string) x509.OID {
+		id, err := x509.ParseOID(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	mappings, err := certext.PolicyMappings([]certext.Mapping{{Issuer: oid("1.2.3"), Subject: oid("1.2.4")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor, key := newAuthority(t, "Mapping"), newKey(t)
+	ca, err := x509.ParseCertificate(anchor.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Mapped"}, SerialNumber: big.NewInt(2), NotBefore: anchor.cert.NotBefore, NotAfter: anchor.cert.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		Policies: []x509.OID{oid("1.2.3")}, ExtraExtensions: []pkix.Extension{mappings},
+	}, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuing := authority{ca, key}
+	write(t, filepath.Join(dir, "anchor.pem"), pemOf(anchor.cert.Raw))
+	for name, policy := range map[string]string{"equal.pem": "1.2.4", "any.pem": "2.5.29.32.0"} {
+		leaf := mailTemplate(t, issuing, 3, ca.NotAfter)
+		leaf.Policies = []x509.OID{oid(policy)}
+		write(t, filepath.Join(dir, name), pemOf(issuing.sign(t, leaf, newKey(t))))
+	}
+	return federation.Trusted{Intermediates: []*x509.Certificate{ca}}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -123,7 +167,11 @@ func mailTemplate(t *testing.T, a authority, serial int64, until time.Time) *x50
 // revoke makes the CRL of 2026.
 func (a authority) revoke(t *testing.T, serials ...int64) []byte {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	tmpl := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: at, NextUpdate: at.AddDate(1, 0, 0)}
+	return a.crl(t, at, at.AddDate(1, 0, 0), serials...)
+}
+
+func (a authority) crl(t *testing.T, at, next time.Time, serials ...int64) []byte {
+	tmpl := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: at, NextUpdate: next}
 	for _, s := range serials {
 		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: big.NewInt(s), RevocationTime: at, ReasonCode: 1})

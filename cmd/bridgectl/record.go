@@ -51,11 +51,19 @@ type actor struct {
 	Credential string `json:"credential"`
 }
 
-// accepted is a certificate for the bridge that came after the application.
+// accepted is a certificate for the bridge that came after the application, or
+// that was withdrawn.
 type accepted struct {
 	certificate
 	actor
-	At time.Time `json:"at,omitzero"`
+	At        time.Time   `json:"at,omitzero"`
+	Withdrawn *withdrawal `json:"withdrawn,omitempty"`
+}
+
+type withdrawal struct {
+	actor
+	At     time.Time `json:"at,omitzero"`
+	Reason string    `json:"reason"`
 }
 
 type decision struct {
@@ -133,7 +141,11 @@ func newMember(p *proto.Member) member {
 		CrossFrom: each(a.GetCrossCertificates(), newCertificate), CrossProfile: a.GetCrossProfile(),
 		DirectoryNames: each(a.GetDirectoryNames(), same), ExcludedDomains: each(a.GetExcludedDomains(), same),
 		Accepted: each(p.GetAccepted(), func(a *proto.AcceptedCertificate) accepted {
-			return accepted{newCertificate(a.GetCertificate()), newActor(a.GetBy()), instant(a.GetAt())}
+			out := accepted{newCertificate(a.GetCertificate()), newActor(a.GetBy()), instant(a.GetAt()), nil}
+			if a.GetWithdrawnAt() != nil {
+				out.Withdrawn = &withdrawal{newActor(a.GetWithdrawnBy()), instant(a.GetWithdrawnAt()), a.GetReason()}
+			}
+			return out
 		}),
 		Projection: projection{
 			Listed: pr.GetListed(), ListNumber: pr.GetListNumber(),
@@ -311,6 +323,9 @@ func (m member) rows() rows {
 	for _, a := range m.Accepted {
 		r.addCA("accepted for the bridge", a.certificate)
 		r.add("accepted", stamp(a.At)+" by "+a.Person)
+		if w := a.Withdrawn; w != nil {
+			r.add("withdrawn", stamp(w.At)+" by "+w.Person+": "+w.Reason)
+		}
 	}
 	r.add("applied", stamp(m.AppliedAt)+" by "+m.AppliedBy.Person)
 	for _, d := range m.Decisions {

@@ -82,7 +82,9 @@ func (t *tool) root() *cobra.Command {
 	f.StringVar(&t.server, "server", os.Getenv("BRIDGECTL_SERVER"), "`host:port` of the daemon, instead of the one in the credentials [BRIDGECTL_SERVER]")
 	f.StringVar(&t.output, "output", "text", "`format` of the result: text or json, and what a command's help names besides")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long one answer may take")
-	complete(c, "output", "text", "json")
+	must(c.RegisterFlagCompletionFunc("output", func(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return outputs(c), cobra.ShellCompDirectiveNoFileComp
+	}))
 	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return t.checkFlags(c) }
 	c.AddCommand(t.authCommand(), t.crosscertCommand(), t.listCommand(), t.memberCommand(), t.pathCommand(), t.statusCommand(), t.versionCommand())
 	return c
@@ -92,12 +94,16 @@ func (t *tool) root() *cobra.Command {
 // than all have: their names, separated by spaces.
 const moreOutputs = "outputs"
 
+// outputs are the values of --output that c has.
+func outputs(c *cobra.Command) []string {
+	return append([]string{"text", "json"}, strings.Fields(c.Annotations[moreOutputs])...)
+}
+
 func (t *tool) checkFlags(c *cobra.Command) error {
-	outputs := append([]string{"text", "json"}, strings.Fields(c.Annotations[moreOutputs])...)
-	if !slices.Contains(outputs, t.output) {
+	if known := outputs(c); !slices.Contains(known, t.output) {
 		bad := t.output
 		t.output = "text"
-		return fault.New(fault.Invalid, "--output: %q is not one of %s", bad, strings.Join(outputs, ", "))
+		return fault.New(fault.Invalid, "--output: %q is not one of %s", bad, strings.Join(known, ", "))
 	}
 	if t.timeout <= 0 {
 		return fault.New(fault.Invalid, "--timeout: want more than zero, such as 10s")
@@ -119,11 +125,6 @@ func (t *tool) run(f func(ctx context.Context, args []string) error) func(*cobra
 		t.started = true
 		return f(c.Context(), args)
 	}
-}
-
-// complete offers the values of a flag to the shell.
-func complete(c *cobra.Command, flag string, values ...cobra.Completion) {
-	must(c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // must reports a slip in how the commands are put together.

@@ -27,6 +27,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bridge.example/internal/edge/adminapi"
+	"bridge.example/internal/federation"
 )
 
 func TestMain(m *testing.M) {
@@ -92,7 +93,7 @@ func wellFormed(ts *testscript.TestScript, neg bool, args []string) {
 func setUp(t *testing.T, env *testscript.Env) error {
 	dir := env.Getenv("WORK")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program under -race lingers for a second
-	env.Setenv("ADMIN", startAdmin(t, dir, env.Defer))
+	env.Setenv("ADMIN", startAdmin(t, dir, env.Defer, writeMapped(t, filepath.Join(dir, "mapped"))))
 	root := newAuthority(t, "Alpha Root")
 	write(t, filepath.Join(dir, "root.pem"), pemOf(root.cert.Raw))
 	write(t, filepath.Join(dir, "two.pem"), append(pemOf(root.cert.Raw), pemOf(root.cert.Raw)...))
@@ -128,12 +129,13 @@ func setUp(t *testing.T, env *testscript.Env) error {
 
 // startAdmin serves a federation without members, and writes credentials for
 // it below dir.
-func startAdmin(t *testing.T, dir string, atEnd func(func())) (addr string) {
+func startAdmin(t *testing.T, dir string, atEnd func(func()), published ...federation.Trusted) (addr string) {
 	admin, other := newAuthority(t, "admin CA"), newAuthority(t, "admin CA")
 	f, err := newFederation(filepath.Join(dir, "register.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.published = published
 	atEnd(func() { f.store.Close() })
 	s := adminapi.New(f, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Log: slog.New(slog.DiscardHandler)})
 	l := listen(t, atEnd)

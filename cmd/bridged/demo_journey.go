@@ -109,12 +109,12 @@ func (d *demo) whyTrust(ctx context.Context, alpha *lab.Organisation, leaf *x509
 		if err != nil {
 			return nil, err
 		}
-		certs, err := cms.ParseCertsOnly(der)
+		certs, _, err := cms.ParseCertsOnly(der)
 		if err != nil {
 			return nil, fmt.Errorf("parsing %s: %w", published, err)
 		}
 		for _, c := range certs {
-			parsed, err := pathval.ParseCertificate(c.Raw)
+			parsed, err := pathval.ParseCertificate(c)
 			if err != nil {
 				return nil, err
 			}

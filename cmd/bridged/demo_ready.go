@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bridge.example/crosscert"
 	"bridge.example/internal/daemon"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/lab"
@@ -152,7 +153,7 @@ func (d *demo) printTour() error {
 	}
 	d.printf("\nTry these from another terminal\n")
 	ca := quote(d.bridge.Certificate(statedir.BridgeCA))
-	list := quote(filepath.Join(d.state, "list.p7s"))
+	list, issued := quote(filepath.Join(d.state, "list.p7s")), quote(filepath.Join(d.state, "issued-by-bridge.p7c"))
 	tool := quote(bridgectl()) + " --credentials "
 	ada, grace := tool+quote(d.bridge.Officer("ada")), tool+quote(d.bridge.Officer("grace"))
 	for _, c := range []struct{ what, command string }{
@@ -167,6 +168,10 @@ func (d *demo) printTour() error {
 		{"The path from alpha's root over the bridge to Bob, under alpha's policy",
 			"openssl verify -policy_check -explicit_policy -policy " + alpha.Spec.Policy + " -CAfile " + quote(alpha.Root.File) +
 				" -untrusted " + quote(alpha.CrossFile()) + " -untrusted " + quote(d.crossTo(beta)) + " -untrusted " + quote(beta.Issuing.File) + " " + quote(bob.File)},
+		{"The same path, from what the bridge issued, with what that points to, CRLs included",
+			"curl -sSf -o " + issued + " http://" + d.ports.repository() + crosscert.IssuedByBridgePath + " && " +
+				quote(bridgectl()) + " path build --anchor " + quote(alpha.Root.File) + " --leaf " + quote(bob.File) + " --certs " + issued +
+				" --explicit-policy --policy " + alpha.Spec.Policy + " --fetch --allow-host 127.0.0.1"},
 		{"Bob reads the mail",
 			"openssl cms -decrypt -in " + quote(d.mailFile()) + " -recip " + quote(bob.File) + " -inkey " + quote(bob.KeyFile)},
 		{"Who is a member", ada + " member list"},

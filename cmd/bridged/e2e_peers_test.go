@@ -17,6 +17,7 @@ func pasteAll(t *testing.T, d *demo) {
 		"A revoked one":              {"remy.pem: revoked", "good"},
 		"The signed list":            {"CMS Verification successful", "failure"},
 		"The path from alpha's root": {"bob.pem: OK", "error"},
+		"The same path":              {"issued-to-bridge.p7c", "error"},
 		"Bob reads the mail":         {"only you can read this", "Error"},
 		"Who is a member":            {"beta", "error"},
 		"All about beta":             {"beta.example", "error"},

@@ -30,7 +30,6 @@ import (
 	"bridge.example/internal/outbound"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/statedir"
-	"bridge.example/internal/wire/cms"
 	"bridge.example/internal/wire/ldap"
 	"bridge.example/internal/wire/ocsp"
 	"bridge.example/membership"
@@ -50,6 +49,8 @@ type Daemon struct {
 	log        *slog.Logger
 	store      *boltstore.Store
 	authority  *crosscert.Authority
+	signers    *signers
+	publisher  *signedlist.Publisher
 	federation *federation.Federation
 	directory  *vdir.Directory
 	responder  *vocsp.Proxy
@@ -102,18 +103,18 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	if err := d.authority.Recover(ctx); err != nil {
 		return fmt.Errorf("recovering the ledger: %w", err)
 	}
-	if err := d.renewSigners(ctx, m); err != nil {
+	if d.signers, err = newSigners(ctx, d.authority, statedir.Dir(c.State), m, d.log); err != nil {
 		return err
 	}
-	bridgeCA := d.authority.Certificate()
-	publisher, err := newPublisher(ctx, d.authority, m, d.store, d.log)
-	if err != nil {
+	if _, err := d.signers.renew(ctx); err != nil {
 		return err
 	}
+	d.signers.respond()
+	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Log: d.log})
 	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}
-	d.responder, err = vocsp.New(vocsp.Options{Signer: m.ocsp(), Log: d.log})
+	d.responder, err = vocsp.New(vocsp.Options{Signer: d.signers.responder(), Log: d.log})
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	d.federation = federation.New(federation.Parts{
 		Register:  membership.NewRegister(register, membership.Options{Log: d.log}),
 		Authority: d.authority,
-		Publisher: publisher,
+		Publisher: d.publisher,
 		Directory: d.directory,
 		Responder: d.responder,
 		Changes:   register.Watch,
@@ -134,10 +135,10 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Ask: func(issuer *x509.Certificate, urls []string) vocsp.Source {
 			return vocsp.Cached(vocsp.Upstream(urls, issuer, client, vocsp.UpstreamOptions{Timeout: c.Responder.MemberTimeout}), cachedAnswers, time.Now)
 		},
-		Own: vocsp.Route{Issuer: bridgeCA, Source: vocsp.Local(bridgeCA, m.ocsp(), d.ownStatus)},
+		Own: vocsp.Route{Issuer: d.signers.bridgeCA, Source: vocsp.Local(d.signers.bridgeCA, d.signers.responding.Load, d.ownStatus)},
 
-		BridgeCA: bridgeCA,
-		Signers:  []*x509.Certificate{m.listSigner.cert, m.ocspSigner.cert},
+		BridgeCA: d.signers.bridgeCA,
+		Signers:  d.signers.certificates(),
 		Levels:   m.levels,
 		Every:    c.Reconcile,
 		Log:      d.log,
@@ -146,23 +147,11 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	return nil
 }
 
-// newPublisher signs lists. They carry the links between the bridge CA's keys,
-// for whoever has any of them as anchor.
-func newPublisher(ctx context.Context, a *crosscert.Authority, m *material, store *boltstore.Store, log *slog.Logger) (*signedlist.Publisher, error) {
-	generations, err := a.Generations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	chain := []*x509.Certificate{a.Certificate()}
-	for _, g := range generations {
-		for _, der := range [][]byte{g.Certificate, g.OldWithNew, g.NewWithOld} {
-			if cert, err := x509.ParseCertificate(der); err == nil && time.Now().Before(cert.NotAfter) {
-				chain = append(chain, cert)
-			}
-		}
-	}
-	return signedlist.NewPublisher(cms.Signer{Cert: m.listSigner.cert, Chain: chain, Key: m.listSigner.key},
-		store.Lists(), signedlist.Options{Log: log}), nil
+// announceSigners publishes the newest certificates of the bridge's own signers.
+func (d *Daemon) announceSigners(ctx context.Context) error {
+	d.publisher.SetSigner(d.signers.listing())
+	d.federation.SetSigners(d.signers.certificates())
+	return d.federation.Reconcile(ctx)
 }
 
 // directoryOptions announce in the root DSE what the LDAP front does.
@@ -293,6 +282,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			stop(fmt.Errorf("federation: %w", err))
 		}
 	})
+	start("signers", func(ctx context.Context) error { return d.signers.run(ctx, d.announceSigners) })
 	start("admin", d.serveAdmin)
 	start("directory", d.serveDirectory)
 	start("responder", func(ctx context.Context) error { return d.serveHTTP(ctx, d.listeners.responder, d.responder) })

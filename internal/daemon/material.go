@@ -16,7 +16,6 @@ import (
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
-	"bridge.example/internal/wire/ocsp"
 )
 
 // pair is a certificate and its key.
@@ -158,14 +157,6 @@ func (r *reader) bridgeKeys(m *material, s crosscert.State, locator string) (cer
 		}
 	}
 	return certs
-}
-
-// ocsp is nil when the bridge has ended: it answers for nobody any more.
-func (m *material) ocsp() *ocsp.Signer {
-	if m.ocspSigner.key == nil {
-		return nil
-	}
-	return &ocsp.Signer{Cert: m.ocspSigner.cert, Key: m.ocspSigner.key}
 }
 
 // readPair reads a certificate and its key, and checks that they belong

@@ -56,11 +56,15 @@ func TestRollOver(t *testing.T) {
 				t.Errorf("%s: the list under anchor %d: %v", phase, i+1, err)
 			}
 		}
-		certs, err := cms.ParseCertsOnly(b.fetch(t, crosscert.IssuedByBridgePath))
+		certs, _, err := cms.ParseCertsOnly(b.fetch(t, crosscert.IssuedByBridgePath))
 		if err != nil || len(certs) != issued {
 			t.Errorf("%s: %d certificates issued by the bridge, %v, want %d", phase, len(certs), err, issued)
 		}
-		for _, cert := range certs {
+		for _, der := range certs {
+			cert, err := x509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, url := range append(cert.IssuingCertificateURL, cert.CRLDistributionPoints...) {
 				b.fetch(t, strings.TrimPrefix(url, "http://repository.bridge.example"))
 			}

@@ -2,47 +2,144 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/setup/statedir"
+	"bridge.example/internal/wire/cms"
+	"bridge.example/internal/wire/ocsp"
 )
 
-// renewAhead is how long before its end a signer's certificate is renewed.
-const renewAhead = 90 * 24 * time.Hour
+const (
+	// renewAhead is how long before its end a signer's certificate is renewed.
+	renewAhead = 90 * 24 * time.Hour
+	// renewEvery is how often a running daemon looks whether it is time. A renewal
+	// that fails is tried again as often.
+	renewEvery = 24 * time.Hour
+)
 
-// renewSigners gives the bridge's own signers new certificates, for the keys
-// they have, when the old ones end soon or are by a key of the bridge CA that has
-// rolled over. It happens at start; relying parties
-// check signatures up to the bridge CA, so no one needs to know.
-func (d *Daemon) renewSigners(ctx context.Context, m *material) error {
-	if ended, err := d.authority.Ended(ctx); err != nil || !ended.IsZero() {
-		return err
+// signers are the bridge's own. Their keys stay; their certificates, of a year,
+// are renewed. Relying parties check signatures up to the bridge CA, so no one
+// needs to know.
+type signers struct {
+	authority *crosscert.Authority
+	dir       statedir.Dir
+	bridgeCA  *x509.Certificate   // of the key that signs
+	chain     []*x509.Certificate // what lists carry, for whoever has any of the bridge CA's keys as anchor
+	levels    []x509.OID
+	log       *slog.Logger
+
+	list, ocsp pair // the newest; only renew changes them
+	// responding signs OCSP responses, each with what it is at that instant.
+	responding atomic.Pointer[ocsp.Signer]
+}
+
+func newSigners(ctx context.Context, a *crosscert.Authority, dir statedir.Dir, m *material, log *slog.Logger) (*signers, error) {
+	s := &signers{authority: a, dir: dir, bridgeCA: a.Certificate(), levels: m.levels, log: log, list: m.listSigner, ocsp: m.ocspSigner}
+	generations, err := a.Generations(ctx)
+	if err != nil {
+		return nil, err
 	}
-	bridgeCA := d.authority.Certificate()
-	for _, s := range []struct {
+	s.chain = []*x509.Certificate{s.bridgeCA}
+	for _, g := range generations {
+		for _, der := range [][]byte{g.Certificate, g.OldWithNew, g.NewWithOld} {
+			if cert, err := x509.ParseCertificate(der); err == nil && time.Now().Before(cert.NotAfter) {
+				s.chain = append(s.chain, cert)
+			}
+		}
+	}
+	s.respond()
+	return s, nil
+}
+
+// respond has OCSP responses signed under the newest certificate; nothing signs
+// them once the bridge has ended.
+func (s *signers) respond() {
+	if s.ocsp.key != nil {
+		s.responding.Store(&ocsp.Signer{Cert: s.ocsp.cert, Key: s.ocsp.key})
+	}
+}
+
+// responder is for [vocsp.Options]: nil when nothing signs responses.
+func (s *signers) responder() func() *ocsp.Signer {
+	if s.responding.Load() == nil {
+		return nil
+	}
+	return s.responding.Load
+}
+
+// listing is what signs lists, under the newest certificate.
+func (s *signers) listing() cms.Signer {
+	return cms.Signer{Cert: s.list.cert, Chain: s.chain, Key: s.list.key}
+}
+
+func (s *signers) certificates() []*x509.Certificate {
+	return []*x509.Certificate{s.list.cert, s.ocsp.cert}
+}
+
+// run renews what ends soon, until ctx ends. What is new is announced, and only
+// then do responses carry it.
+func (s *signers) run(ctx context.Context, announce func(context.Context) error) error {
+	ticker := time.NewTicker(renewEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		renewed, err := s.renew(ctx)
+		if err != nil {
+			s.log.Error("the bridge's own signers are not renewed", "err", err)
+		}
+		if !renewed {
+			continue
+		}
+		if err := announce(ctx); err != nil {
+			s.log.Error("projections do not follow a renewed signer", "err", err)
+		}
+		s.respond()
+	}
+}
+
+// renew obtains new certificates, for the same keys, in place of those that end
+// soon or come from a key of the bridge CA that has rolled over, and keeps them in the state directory. It reports whether there is a new
+// one, even if the error says that another could not be had, or kept.
+func (s *signers) renew(ctx context.Context) (renewed bool, err error) {
+	if ended, err := s.authority.Ended(ctx); err != nil || !ended.IsZero() {
+		return false, err
+	}
+	var errs []error
+	for _, r := range []struct {
 		name    string
 		profile crosscert.Profile
 		pair    *pair
 	}{
-		{statedir.ListSigner, crosscert.ListSigner, &m.listSigner},
-		{statedir.OCSPSigner, crosscert.OCSPSigner, &m.ocspSigner},
+		{statedir.ListSigner, crosscert.ListSigner, &s.list},
+		{statedir.OCSPSigner, crosscert.OCSPSigner, &s.ocsp},
 	} {
-		lasts := time.Now().Add(renewAhead).Before(s.pair.cert.NotAfter) || !s.pair.cert.NotAfter.Before(bridgeCA.NotAfter)
-		if lasts && s.pair.cert.CheckSignatureFrom(bridgeCA) == nil {
+		// One that ends with the bridge CA cannot be had for longer.
+		lasts := time.Now().Add(renewAhead).Before(r.pair.cert.NotAfter) || !r.pair.cert.NotAfter.Before(s.bridgeCA.NotAfter)
+		if lasts && r.pair.cert.CheckSignatureFrom(s.bridgeCA) == nil {
 			continue
 		}
-		cert, err := d.authority.IssueSigner(ctx, crosscert.SignerRequest{
-			Profile: s.profile, Name: s.pair.cert.Subject, Key: s.pair.key.Public(), Policies: m.levels,
+		cert, err := s.authority.IssueSigner(ctx, crosscert.SignerRequest{
+			Profile: r.profile, Name: r.pair.cert.Subject, Key: r.pair.key.Public(), Policies: s.levels,
 		})
 		if err != nil {
-			return fmt.Errorf("renewing the certificate of the %s: %w", s.profile, err)
+			errs = append(errs, fmt.Errorf("renewing the certificate of the %s: %w", r.profile, err))
+			continue
 		}
-		if err := statedir.Dir(d.config.State).WriteCertificate(s.name, cert); err != nil {
-			return fmt.Errorf("keeping the certificate of the %s: %w", s.profile, err)
+		r.pair.cert, renewed = cert, true
+		// Even one that is not kept serves until a restart, which asks for another.
+		if err := s.dir.WriteCertificate(r.name, cert); err != nil {
+			errs = append(errs, fmt.Errorf("keeping the certificate of the %s: %w", r.profile, err))
 		}
-		s.pair.cert = cert
 	}
-	return nil
+	return renewed, errors.Join(errs...)
 }

@@ -20,6 +20,7 @@ import (
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
+	"bridge.example/signedlist"
 )
 
 // Stopped is a bridge that is not running, opened for what is done to its own
@@ -142,10 +143,11 @@ func (s *Stopped) End(ctx context.Context) error {
 		return err
 	}
 	if ended.IsZero() {
-		publisher, err := newPublisher(ctx, s.authority, s.material, s.store, s.log)
+		signers, err := newSigners(ctx, s.authority, statedir.Dir(s.config.State), s.material, s.log)
 		if err != nil {
 			return err
 		}
+		publisher := signedlist.NewPublisher(signers.listing(), s.store.Lists(), signedlist.Options{Log: s.log})
 		if _, _, err := publisher.Publish(ctx, nil); err != nil {
 			return err
 		}

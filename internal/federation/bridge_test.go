@@ -126,7 +126,7 @@ func open(t *testing.T, dir string, k *killer) *bridge {
 		Ask: func(*x509.Certificate, []string) vocsp.Source {
 			return unreachable{}
 		},
-		Own: vocsp.Route{Issuer: caCert, Source: vocsp.Local(caCert, signer, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
+		Own: vocsp.Route{Issuer: caCert, Source: vocsp.Local(caCert, func() *ocsp.Signer { return signer }, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
 			return vocsp.LocalStatus{}, fault.New(fault.NotFound, "not asked in these tests")
 		})},
 		BridgeCA: caCert, Signers: []*x509.Certificate{listCert, ocspCert}, Levels: []x509.OID{oid},

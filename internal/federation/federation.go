@@ -85,6 +85,14 @@ func New(p Parts) *Federation {
 	return f
 }
 
+// SetSigners has the next reconciliation publish certs as those of the bridge's
+// own signers.
+func (f *Federation) SetSigners(certs []*x509.Certificate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Signers = certs
+}
+
 // Artifacts returns what is published now.
 func (f *Federation) Artifacts() *Artifacts { return f.artifacts.Load() }
 

@@ -2,6 +2,7 @@ package federation_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -279,4 +280,20 @@ func TestRunTriesAgainSoon(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestSetSigners: renewed signers are published with the next reconciliation.
+func TestSetSigners(t *testing.T) {
+	b := open(t, found(t), nil)
+	old, renewed := b.Artifacts().Signers, newCA(t, "renewed", nil).cert
+	b.SetSigners([]*x509.Certificate{renewed})
+	if got := b.Artifacts().Signers; len(got) != len(old) || !got[0].Equal(old[0]) {
+		t.Errorf("before the reconciliation %d are published", len(got))
+	}
+	if err := b.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Artifacts().Signers; len(got) != 1 || !got[0].Equal(renewed) {
+		t.Errorf("%d are published, want the renewed one", len(got))
+	}
 }

@@ -26,8 +26,9 @@ type InboundVerdict struct {
 }
 
 // InboundRequest returns what the member id, in whatever state, needs to
-// certify the bridge CA. Errors: NotFound.
-func (f *Federation) InboundRequest(ctx context.Context, id membership.ID) (InboundRequest, error) {
+// certify the bridge CA: in the flavour of its record, or compatible all the
+// same. Errors: NotFound.
+func (f *Federation) InboundRequest(ctx context.Context, id membership.ID, compatible bool) (InboundRequest, error) {
 	m, err := f.Register.Member(ctx, id)
 	if err != nil {
 		return InboundRequest{}, err
@@ -36,6 +37,7 @@ func (f *Federation) InboundRequest(ctx context.Context, id membership.ID) (Inbo
 	if err != nil {
 		return InboundRequest{}, err
 	}
+	in.Compatible = in.Compatible || compatible
 	request, err := f.Authority.CertificateRequest()
 	return InboundRequest{Inbound: in, CertificateRequest: request}, err
 }
@@ -63,15 +65,33 @@ func (f *Federation) AcceptInbound(ctx context.Context, id membership.ID, by mem
 		return v, err
 	}
 	v.Accepted = true
+	v.Case, err = f.followInbound(ctx, m)
+	return v, err
+}
+
+// WithdrawInbound takes back a certificate that the member's CA issued to the
+// bridge CA, named as [membership.Register.WithdrawInbound] says: it is no
+// longer published when this returns, unless the case is pending. Errors: those
+// of the register.
+func (f *Federation) WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (Case, error) {
+	m, err := f.Register.WithdrawInbound(ctx, id, by, name, reason)
+	if err != nil {
+		return Case{}, err
+	}
+	return f.followInbound(ctx, m)
+}
+
+// followInbound publishes what the record now says of certificates for the
+// bridge. That this failed is no failure of what is recorded.
+func (f *Federation) followInbound(ctx context.Context, m membership.Member) (Case, error) {
 	if m.State == membership.Active {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		if err := f.Reconcile(ctx); err != nil {
-			f.Log.Error("projections do not follow an accepted certificate", "member", id, "err", err)
+			f.Log.Error("projections do not follow a certificate for the bridge", "member", m.ID, "err", err)
 		}
 	}
-	v.Case, err = f.caseOf(ctx, m)
-	return v, err
+	return f.caseOf(ctx, m)
 }
 
 // inbound is what a certificate for the bridge must be, from an application
@@ -81,7 +101,7 @@ func (f *Federation) inbound(a *membership.Application) (crosscert.Inbound, erro
 	if err != nil {
 		return crosscert.Inbound{}, err
 	}
-	in := crosscert.Inbound{Mappings: mappings, MailDomains: a.MailDomains}
+	in := crosscert.Inbound{Mappings: mappings, MailDomains: a.MailDomains, Compatible: a.CrossProfile == membership.Compatible}
 	in.Anchors, _ = a.Certificates()
 	for _, anchor := range a.Anchors {
 		in.CRLs = append(in.CRLs, anchor.CRL...)

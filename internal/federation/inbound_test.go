@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/fault"
@@ -85,7 +86,7 @@ func TestAcceptInbound(t *testing.T) {
 			t.Errorf("garbage for %s: got %v, want %v", id, err, want)
 		}
 	}
-	q, err := b.InboundRequest(t.Context(), "beta")
+	q, err := b.InboundRequest(t.Context(), "beta", false)
 	if err != nil || !q.Inbound.Bridge.Equal(bridge) || len(q.CertificateRequest) == 0 || len(q.Inbound.Mappings) != 1 || len(q.Inbound.Anchors) != 1 {
 		t.Errorf("got %+v, %v", q, err)
 	}
@@ -112,5 +113,41 @@ func TestCertificateAsAskedFor(t *testing.T) {
 		t.Errorf("an unknown profile: got %v, want Invalid", err)
 	} else if !strings.Contains(err.Error(), "cross_profile") || !strings.Contains(err.Error(), "excluded_domains[0]") || !strings.Contains(err.Error(), "directory_names[0]") {
 		t.Errorf("got %v, want all problems", err)
+	}
+}
+
+// TestWithdrawInbound: a certificate for the bridge leaves what is published
+// when it is withdrawn, and when it expires.
+func TestWithdrawInbound(t *testing.T) {
+	b := open(t, found(t), nil)
+	beta := newCA(t, "beta root", nil)
+	b.admit(t, application("beta", beta.cert.Raw))
+	bridge := b.Artifacts().BridgeCA
+	day := b.now.Add(24 * time.Hour)
+	for _, der := range [][]byte{
+		certifyBridge(t, beta, bridge, func(*x509.Certificate) {}),
+		certifyBridge(t, beta, bridge, func(c *x509.Certificate) { c.SerialNumber, c.NotAfter = big.NewInt(0x77), day }),
+	} {
+		if v, err := b.AcceptInbound(t.Context(), "beta", actor("ada"), der, false); err != nil || !v.Accepted {
+			t.Fatalf("got %+v, %v", v, err)
+		}
+	}
+	published := func() int { return len(b.Artifacts().Trusted[0].CrossFrom) }
+	if n := published(); n != 2 {
+		t.Fatalf("%d are published, want 2", n)
+	}
+	if _, err := b.WithdrawInbound(t.Context(), "beta", actor("grace"), "6", "mistyped"); fault.KindOf(err) != fault.NotFound || published() != 2 {
+		t.Errorf("an unknown serial: got %v with %d published", err, published())
+	}
+	c, err := b.WithdrawInbound(t.Context(), "beta", actor("grace"), "5", "superseded")
+	if err != nil || c.Pending != "" || !c.Projection.Listed || len(c.Member.Inbound) != 2 || published() != 1 {
+		t.Errorf("got %+v, %v with %d published, want a member in force, with one of two", c, err, published())
+	}
+	b.now = day.Add(time.Second)
+	if err := b.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := published(); n != 0 {
+		t.Errorf("%d are published after the other one expired", n)
 	}
 }

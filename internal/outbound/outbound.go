@@ -1,6 +1,6 @@
-// Package outbound is the only way out. Members supply URLs, and a URL can
-// point at the bridge's own network; so the address is checked when a
-// connection is made, after names are resolved, at every hop.
+// Package outbound is the only way out. Members and certificates supply URLs,
+// and a URL can point at the bridge's own network; so the address is checked
+// when a connection is made, after names are resolved, at every hop.
 package outbound
 
 import (
@@ -18,8 +18,14 @@ import (
 type Policy struct {
 	// Allow lists ranges that may be reached although they are not public.
 	Allow []netip.Prefix
+	// Hosts may be reached wherever their names lead, on the ports they say.
+	Hosts []Host
+	// Ports are the only ones reached at other hosts; none means any.
+	Ports []uint16
 	// Timeout bounds making one connection. Default 5s.
 	Timeout time.Duration
+	// Resolver looks names up; nil is the system's.
+	Resolver *net.Resolver
 }
 
 // DialFunc makes a connection, as net.Dialer.DialContext does.
@@ -29,13 +35,21 @@ type DialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 // allows. Others are Denied before a packet leaves; all other failures are
 // Unavailable.
 func Dial(p Policy) DialFunc {
-	d := net.Dialer{Timeout: p.Timeout, ControlContext: p.control}
-	if d.Timeout == 0 {
-		d.Timeout = 5 * time.Second
+	guarded := net.Dialer{Timeout: p.Timeout, ControlContext: p.control, Resolver: p.Resolver}
+	if guarded.Timeout == 0 {
+		guarded.Timeout = 5 * time.Second
 	}
+	trusted := guarded
+	trusted.ControlContext = nil
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if network != "tcp" && network != "tcp4" && network != "tcp6" {
 			return nil, fault.New(fault.Denied, "connecting to %s: only TCP is spoken", address)
+		}
+		d := &guarded
+		if p.names(address) {
+			d = &trusted
+		} else if !p.port(address) {
+			return nil, fault.New(fault.Denied, "connecting to %s: no rule allows the port", address)
 		}
 		conn, err := d.DialContext(ctx, network, address)
 		if err != nil && fault.KindOf(err) != fault.Denied {

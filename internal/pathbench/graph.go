@@ -53,9 +53,9 @@ func (d *drawing) party(organisation, common string) *party {
 		d.fail(err)
 		return &party{}
 	}
-	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	bits, err := key.PublicKey.Bytes()
 	d.fail(err)
-	id := sha256.Sum256(spki)
+	id := sha256.Sum256(bits) // RFC 7093 §2 (1)
 	return &party{pkix.Name{Organization: []string{organisation}, CommonName: common}, key, id[:20]}
 }
 

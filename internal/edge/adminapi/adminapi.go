@@ -28,7 +28,8 @@ type Federation interface {
 	Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error)
 	Case(ctx context.Context, id membership.ID) (federation.Case, error)
 	Preview(ctx context.Context, id membership.ID) (federation.Preview, error)
-	InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error)
+	InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error)
+	WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error)
 	AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (federation.InboundVerdict, error)
 	// Members returns all members, ordered by id.
 	Members(ctx context.Context) ([]membership.Member, error)

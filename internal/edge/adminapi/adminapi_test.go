@@ -353,11 +353,27 @@ func TestCrossCertificate(t *testing.T) {
 		}
 		accept.Trial = false
 	}
+	sum := sha256.Sum256(accept.Certificate)
+	withdraw := &proto.WithdrawCrossCertificateRequest{Id: "alpha", Certificate: hex.EncodeToString(sum[:])}
+	for _, tt := range []struct {
+		reason string
+		want   codes.Code
+	}{{"", codes.InvalidArgument}, {"drill", codes.OK}, {"drill", codes.Aborted}} {
+		withdraw.Reason = tt.reason
+		r, err := anna.WithdrawCrossCertificate(t.Context(), withdraw)
+		if status.Code(err) != tt.want {
+			t.Errorf("withdrawn for %q: got %v, want %v", tt.reason, err, tt.want)
+		}
+		if a := r.GetMember().GetAccepted(); err == nil && (len(a) != 1 || a[0].GetWithdrawnBy().GetPerson() != "anna" || a[0].GetReason() != "drill" || a[0].GetWithdrawnAt() == nil) {
+			t.Errorf("got %v, want the certificate, withdrawn by anna", a)
+		}
+	}
 	for _, id := range []string{"../etc", ""} {
 		_, err := anna.RequestCrossCertificate(t.Context(), &proto.RequestCrossCertificateRequest{Id: id})
 		_, err2 := anna.AcceptCrossCertificate(t.Context(), &proto.AcceptCrossCertificateRequest{Id: id})
-		if status.Code(err) != codes.InvalidArgument || status.Code(err2) != codes.InvalidArgument {
-			t.Errorf("id %q: got %v and %v", id, err, err2)
+		_, err3 := anna.WithdrawCrossCertificate(t.Context(), &proto.WithdrawCrossCertificateRequest{Id: id, Certificate: "1", Reason: "x"})
+		if status.Code(err) != codes.InvalidArgument || status.Code(err2) != codes.InvalidArgument || status.Code(err3) != codes.InvalidArgument {
+			t.Errorf("id %q: got %v, %v and %v", id, err, err2, err3)
 		}
 	}
 }

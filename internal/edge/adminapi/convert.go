@@ -81,7 +81,11 @@ func fromCase(c federation.Case) *proto.Member {
 		},
 		Pending: c.Pending,
 		Accepted: convert.Each(m.Inbound, func(i membership.Inbound) *proto.AcceptedCertificate {
-			return &proto.AcceptedCertificate{Certificate: i.Certificate, By: fromActor(i.By), At: fromTime(i.At)}
+			out := &proto.AcceptedCertificate{Certificate: i.Certificate, By: fromActor(i.By), At: fromTime(i.At)}
+			if w := i.Withdrawn; w != nil {
+				out.WithdrawnBy, out.WithdrawnAt, out.Reason = fromActor(w.By), fromTime(w.At), w.Reason
+			}
+			return out
 		}),
 	}
 }

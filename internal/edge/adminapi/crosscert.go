@@ -15,12 +15,12 @@ func (s *service) RequestCrossCertificate(ctx context.Context, r *proto.RequestC
 	if err != nil {
 		return nil, err
 	}
-	q, err := s.federation.InboundRequest(ctx, id)
+	q, err := s.federation.InboundRequest(ctx, id, r.GetCompatible())
 	if err != nil {
 		return nil, err
 	}
 	return &proto.RequestCrossCertificateResponse{
-		BridgeCa: q.Inbound.Bridge.Raw, CertificateRequest: q.CertificateRequest,
+		BridgeCa: q.Inbound.Bridge.Raw, CertificateRequest: q.CertificateRequest, Compatible: q.Inbound.Compatible,
 		Fields: convert.Each(q.Inbound.Fields(), func(f crosscert.Field) *proto.ProfileField {
 			return &proto.ProfileField{Name: f.Name, Critical: f.Critical, Value: f.Value, Why: f.Why}
 		}),
@@ -47,4 +47,16 @@ func (s *service) AcceptCrossCertificate(ctx context.Context, r *proto.AcceptCro
 		out.Member = fromCase(v.Case)
 	}
 	return out, nil
+}
+
+func (s *service) WithdrawCrossCertificate(ctx context.Context, r *proto.WithdrawCrossCertificateRequest) (*proto.WithdrawCrossCertificateResponse, error) {
+	id, err := membership.ParseID(r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.federation.WithdrawInbound(ctx, id, callerOf(ctx).actor, r.GetCertificate(), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &proto.WithdrawCrossCertificateResponse{Member: fromCase(c)}, nil
 }

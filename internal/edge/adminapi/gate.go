@@ -43,8 +43,9 @@ var allowed = map[string]role{
 	proto.Bridge_GetList_FullMethodName:       officer,
 	proto.Bridge_BuildPath_FullMethodName:     officer,
 
-	proto.Bridge_RequestCrossCertificate_FullMethodName: officer,
-	proto.Bridge_AcceptCrossCertificate_FullMethodName:  officer,
+	proto.Bridge_RequestCrossCertificate_FullMethodName:  officer,
+	proto.Bridge_AcceptCrossCertificate_FullMethodName:   officer,
+	proto.Bridge_WithdrawCrossCertificate_FullMethodName: officer,
 }
 
 // caller is who calls, proven by a certificate.

@@ -132,13 +132,17 @@ func (f *fake) Preview(ctx context.Context, id membership.ID) (federation.Previe
 }
 
 // InboundRequest asks as if the member's first CA were the bridge.
-func (f *fake) InboundRequest(ctx context.Context, id membership.ID) (federation.InboundRequest, error) {
+func (f *fake) InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error) {
 	m, err := f.Register.Member(ctx, id)
 	if err != nil {
 		return federation.InboundRequest{}, err
 	}
 	anchors, _ := m.Certificates()
 	return federation.InboundRequest{CertificateRequest: []byte{1}, Inbound: crosscert.Inbound{Bridge: anchors[0], Anchors: anchors, MailDomains: m.MailDomains}}, nil
+}
+
+func (f *fake) WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error) {
+	return caseOf(f.Register.WithdrawInbound(ctx, id, by, name, reason))
 }
 
 // AcceptInbound finds one thing to advise, and forbids nothing.

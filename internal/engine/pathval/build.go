@@ -11,7 +11,8 @@ import (
 // the leaf upwards at the most promising path first (shortest by the names,
 // key identifiers that fit), drops a branch at the first thing no path through
 // it could heal, and goes on with the next until one is valid by the rules of
-// Validate, or none is left, or the budget is used up.
+// Validate, or none is left, or the budget is used up. When none is left and
+// there is a Source, that is asked for more.
 //
 // The error is a *NoPathError, or that of ctx.
 func Build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs) (*Result, error) {
@@ -25,7 +26,11 @@ func build(ctx context.Context, leaf *Certificate, pool *Pool, in Inputs, left *
 	}
 	b := &builder{
 		work: newWork(in), arena: pool.arena(), pool: pool,
-		distance: pool.distance(in.Anchors), failed: &NoPathError{cause: ErrNoPath},
+		distance: pool.distance(in.Anchors), farthest: unreachable, failed: &NoPathError{cause: ErrNoPath},
+	}
+	if in.Source != nil {
+		// What the names in the pool rule out may be found outside; it comes last.
+		b.outside, b.farthest = newOutside(in.Anchors), unreachable-1
 	}
 	defer b.release(pool)
 	if left != nil {
@@ -40,6 +45,8 @@ type builder struct {
 	*arena
 	pool     *Pool
 	distance []uint8
+	farthest uint8    // the most that a distance counts for
+	outside  *outside // nil without a Source
 	failed   *NoPathError
 }
 
@@ -51,14 +58,18 @@ type branch struct {
 	// authorities counts those that pathLenConstraint counts: below this
 	// certificate, not the leaf, not self-issued.
 	authorities int
-	otherKeys   int  // links whose key identifiers do not fit
+	doubts      int  // what key identifiers say against the links, in certificates
 	unknown     bool // whether the newest link's signature has yet to be verified
 	cost, order int
 }
 
-// costOtherKey is what a key identifier that does not fit weighs, in
-// certificates.
-const costOtherKey = 2
+// What key identifiers weigh, in certificates.
+const (
+	costOtherKey = 2 // one that does not fit
+	// costForged is for another key than the one that is proven, whatever it
+	// claims: more than a shorter way could make up for.
+	costForged = 20
+)
 
 func (b *builder) run(ctx context.Context, leaf *Certificate) (*Result, error) {
 	start := &branch{cert: leaf, length: 1}
@@ -69,9 +80,22 @@ func (b *builder) run(ctx context.Context, leaf *Certificate) (*Result, error) {
 		return nil, b.fail(start, f)
 	}
 	heap.Push(&b.open, start)
-	for b.open.Len() > 0 {
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if b.open.Len() == 0 {
+			more, f := b.fetch(ctx)
+			if f != none {
+				b.note(&Rejection{Reason: f.reason, Detail: f.detail})
+				return nil, b.exhausted()
+			}
+			if more || ctx.Err() != nil {
+				continue
+			}
+			b.stranded()
+			b.failed.Work = b.spent()
+			return nil, b.failed
 		}
 		n := heap.Pop(&b.open).(*branch)
 		if b.left.Steps--; b.left.Steps < 0 {
@@ -91,8 +115,6 @@ func (b *builder) run(ctx context.Context, leaf *Certificate) (*Result, error) {
 			return nil, b.fail(n, f)
 		}
 	}
-	b.failed.Work = b.spent()
-	return nil, b.failed
 }
 
 // admit is what can be checked when a certificate joins a branch: that its key
@@ -155,22 +177,45 @@ func (b *builder) expand(n *branch) finding {
 		return none
 	}
 	found := b.isAnchorName(n.cert.Issuer)
+	key, proven := b.pool.issuerKey(n.cert)
 	for _, c := range b.pool.named(n.cert.Issuer) {
-		if b.left.Candidates--; b.left.Candidates < 0 {
-			return finding{Exhausted, "candidates"}
-		}
 		found = true
-		next := branch{cert: c.Certificate, below: n, length: n.length + 1, authorities: n.authorities}
-		if f := b.weigh(&next, b.distance[c.issuer]); f != none {
-			b.reject(&next, 0, f)
-			continue
+		doubt := 0
+		if proven && c.key.id != key {
+			doubt = costForged
 		}
-		next.order = b.budget.Candidates - b.left.Candidates
-		heap.Push(&b.open, b.keep(next)) // only what passed: decoys come by the thousand
+		if f := b.offer(n, c.Certificate, min(b.distance[c.issuer], b.farthest), doubt); f != none {
+			return f
+		}
 	}
-	if !found {
+	if b.outside != nil {
+		b.outside.tried = append(b.outside.tried, n)
+		for _, c := range b.outside.found[n.cert.Issuer.key] {
+			if f := b.offer(n, c, 0, 0); f != none {
+				return f
+			}
+		}
+	} else if !found {
 		b.reject(n, 0, finding{NoIssuer, n.cert.Issuer.String()})
 	}
+	return none
+}
+
+// offer adds c to the queue as what may have issued n.cert, with what speaks
+// against that besides. It returns a finding only when the search must end.
+func (b *builder) offer(n *branch, c *Certificate, far uint8, doubt int) finding {
+	if b.left.Candidates--; b.left.Candidates < 0 {
+		return finding{Exhausted, "candidates"}
+	}
+	next := branch{cert: c, below: n, length: n.length + 1, authorities: n.authorities}
+	if f := b.weigh(&next, far); f != none {
+		b.reject(&next, 0, f)
+		return none
+	}
+	next.doubts += doubt
+	next.cost += doubt
+	next.order = b.budget.Candidates - b.left.Candidates
+	heap.Push(&b.open, b.keep(next)) // only what passed: decoys come by the thousand
 	return none
 }
 
@@ -216,11 +261,11 @@ func (b *builder) weigh(n *branch, far uint8) finding {
 		return finding{PathTooLong, ""}
 	}
 	n.unknown = !known
-	n.otherKeys = n.below.otherKeys
+	n.doubts = n.below.doubts
 	if child.authorityKeyID != nil && c.subjectKeyID != nil && !bytes.Equal(child.authorityKeyID, c.subjectKeyID) {
-		n.otherKeys++
+		n.doubts += costOtherKey
 	}
-	n.cost = n.length + int(far) + costOtherKey*n.otherKeys
+	n.cost = n.length + int(far) + n.doubts
 	return none
 }
 

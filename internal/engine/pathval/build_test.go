@@ -5,8 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
@@ -350,6 +354,70 @@ func BenchmarkDecoys(b *testing.B) {
 	for b.Loop() {
 		if _, err := pathval.Build(b.Context(), y.leaf, pool, m.members[0].inputs()); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestForgedKeyIdentifiers: many who claim the identifier of the true CA,
+// nearer to the anchor by their names, do not keep it from being found, as long
+// as its identifier is the hash of its key.
+func TestForgedKeyIdentifiers(t *testing.T) {
+	m := newMesh(t, 2, 1)
+	a, b := m.members[0], m.members[1]
+	bits, err := b.issuing.key.(*ecdsa.PrivateKey).PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(b.issuing.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two, three, four, five := sha1.Sum(bits), sha256.Sum256(bits), sha512.Sum384(bits), sha512.Sum512(bits), sha256.Sum256(spki)
+	for _, tt := range []struct {
+		name  string
+		id    []byte
+		found bool
+	}{
+		{"RFC 5280 (1)", one[:], true},
+		{"RFC 7093 (1)", two[:20], true},
+		{"RFC 7093 (2)", three[:20], true},
+		{"RFC 7093 (3)", four[:20], true},
+		{"RFC 7093 (4)", five[:], true},
+		{"drawn at random", []byte("twenty octets of it."), false},
+		{"short", two[:8], false},
+	} {
+		withID := func(issuer, to *entity, id pkix.Extension) *pathval.Certificate {
+			return issuer.issue(t, to, profile{ca: true, policies: []x509.OID{b.policy}, extra: []pkix.Extension{id}})
+		}
+		id, err := asn1.Marshal(tt.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 14}, Value: id}
+		aki, err := asn1.Marshal(struct {
+			ID []byte `asn1:"tag:0"`
+		}{tt.id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		forger := a.root.rekeyed(t) // the anchor, by its name
+		var certs []*pathval.Certificate
+		for range 100 {
+			certs = append(certs, withID(forger, b.issuing.rekeyed(t), subject))
+		}
+		certs = append(certs, m.certs...)
+		certs = append(certs, withID(b.root, b.issuing, subject))
+		leaf := b.issuing.issue(t, newEntity(t, "Member 1", "User"), profile{
+			policies: []x509.OID{b.policy}, extra: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 35}, Value: aki}},
+		})
+		in := a.inputs()
+		in.Budget.Signatures = 50
+		r, err := pathval.Build(t.Context(), leaf, pathval.NewPool(certs...), in)
+		if (err == nil) != tt.found || err != nil && !errors.Is(err, pathval.ErrBudget) {
+			t.Errorf("%s: got %v, want found %v, or the end of the budget", tt.name, err, tt.found)
+		}
+		if err == nil && r.Work.Signatures > 20 {
+			t.Errorf("%s: %d signatures verified", tt.name, r.Work.Signatures)
 		}
 	}
 }

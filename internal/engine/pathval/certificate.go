@@ -41,11 +41,16 @@ type Certificate struct {
 	// Emails are the mail addresses it was issued for, as written: rfc822Name and
 	// SmtpUTF8Mailbox of the subjectAltName, and emailAddress of the subject.
 	Emails []string
+	// CAIssuers, CARepository and CRLPoints are the URIs at which it says there
+	// are certificates of its issuer (RFC 5280 §4.2.2.1), those its subject issued
+	// (§4.2.2.2), and CRLs about it (§4.2.1.13). None is looked into.
+	CAIssuers, CARepository, CRLPoints []string
 
 	version   int
 	signed    []byte // tbsCertificate
 	algorithm x509.SignatureAlgorithm
 	signature []byte
+	keyInfo   []byte // SubjectPublicKeyInfo
 	key       publicKey
 
 	subjectKeyID, authorityKeyID []byte
@@ -167,6 +172,7 @@ func (c *Certificate) parseSigned(tbs, outer cryptobyte.String) string {
 	if !s.ReadASN1Element(&key, cbasn1.SEQUENCE) {
 		return "public key"
 	}
+	c.keyInfo = key
 	if c.key, ok = parseKey(key); !ok {
 		return "public key"
 	}

@@ -102,6 +102,10 @@ func (c *Certificate) parseExtension(id string, critical bool, s cryptobyte.Stri
 		return readSkip(&s, cbasn1.INTEGER, &c.inhibitAny) && s.Empty()
 	case oidCRLDistPoints:
 		return readAll(s, maxPoints, c.parsePoint)
+	case oidAuthorityAccess:
+		c.CAIssuers = accessURIs(s, oidCAIssuers)
+	case oidSubjectAccess:
+		c.CARepository = accessURIs(s, oidCARepository)
 	}
 	if critical {
 		c.unknownCritical = append(c.unknownCritical, dotted(id))
@@ -122,6 +126,22 @@ func readAll(s cryptobyte.String, limit int, item func(*cryptobyte.String) bool)
 	}
 	return true
 }
+
+// accessURIs reads RFC 5280 §4.2.2 as far as it can be read: it decides nothing.
+func accessURIs(s cryptobyte.String, method string) (uris []string) {
+	readAll(s, maxPoints, func(s *cryptobyte.String) bool {
+		var description, uri cryptobyte.String
+		var id string
+		ok := s.ReadASN1(&description, cbasn1.SEQUENCE) && readOID(&description, &id)
+		if ok && id == method && description.ReadASN1(&uri, tagURI) {
+			uris = append(uris, string(uri))
+		}
+		return ok
+	})
+	return uris
+}
+
+const tagURI = cbasn1.Tag(formURI | 0x80)
 
 func (c *Certificate) parseKeyUsage(s cryptobyte.String) bool {
 	var bits cryptobyte.String
@@ -235,6 +255,12 @@ func (c *Certificate) parsePoint(s *cryptobyte.String) bool {
 		p.issuers, ok = directoryNames(issuers)
 		// §4.2.1.13: it MUST be the distinguished name of the CRL issuer.
 		ok = ok && len(p.issuers) > 0
+	}
+	for _, name := range p.name.FullName {
+		var uri cryptobyte.String
+		if s := cryptobyte.String(name); s.ReadASN1(&uri, tagURI) {
+			c.CRLPoints = append(c.CRLPoints, string(uri))
+		}
 	}
 	c.points = append(c.points, p)
 	return ok

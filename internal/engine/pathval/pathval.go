@@ -51,6 +51,9 @@ type Inputs struct {
 	// asks.
 	Revocation Revocation
 
+	// Source finds more than Build has in its pool; nil means that nobody looks.
+	Source Source
+
 	// Accept is which signature algorithms are; by default no SHA-1 and no DSA.
 	Accept crl.Acceptance
 	// Budget limits the work; zero fields mean the default of each.
@@ -68,13 +71,14 @@ type Budget struct {
 	Names      int // comparisons of a name with a constraint; default 250,000
 	Statuses   int // questions to Revocation; default 200
 	Length     int // certificates in a path; default 20
+	Fetches    int // questions to Source; default 64
 }
 
 func (b Budget) withDefaults() Budget {
 	for _, f := range []struct {
 		v      *int
 		normal int
-	}{{&b.Signatures, 500}, {&b.Steps, 3000}, {&b.Candidates, 200_000}, {&b.Names, 250_000}, {&b.Statuses, 200}, {&b.Length, 20}} {
+	}{{&b.Signatures, 500}, {&b.Steps, 3000}, {&b.Candidates, 200_000}, {&b.Names, 250_000}, {&b.Statuses, 200}, {&b.Length, 20}, {&b.Fetches, 64}} {
 		if *f.v <= 0 {
 			*f.v = f.normal
 		}
@@ -83,7 +87,7 @@ func (b Budget) withDefaults() Budget {
 }
 
 // Work is what a call spent.
-type Work struct{ Signatures, Steps, Candidates, Names, Statuses int }
+type Work struct{ Signatures, Steps, Candidates, Names, Statuses, Fetches int }
 
 // Result is a valid path.
 type Result struct {

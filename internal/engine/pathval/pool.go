@@ -16,9 +16,10 @@ const (
 // cross-certificates in both directions, CRL issuers. Nothing in it is trusted.
 // It is immutable, and safe for concurrent use; prepare one and share it.
 type Pool struct {
-	ids       map[string]int32 // of every name that issues or is issued to
-	bySubject [][]pooled       // by name
-	issued    [][]int32        // by name: the CAs it issued to
+	ids       map[string]int32      // of every name that issues or is issued to
+	bySubject [][]pooled            // by name
+	issued    [][]int32             // by name: the CAs it issued to
+	derived   map[namedKey][32]byte // ids of keys whose identifiers prove them
 	cache     *Cache
 	arenas    sync.Pool // of *arena
 
@@ -37,7 +38,7 @@ const unreachable = 255
 
 // NewPool prepares certs; one that is there twice counts once.
 func NewPool(certs ...*Certificate) *Pool {
-	p := &Pool{ids: map[string]int32{}, cache: NewCache(cacheEntries), distances: map[string][]uint8{}}
+	p := &Pool{ids: map[string]int32{}, derived: map[namedKey][32]byte{}, cache: NewCache(cacheEntries), distances: map[string][]uint8{}}
 	seen := make(map[[32]byte]bool, len(certs))
 	for _, c := range certs {
 		if seen[c.Fingerprint] {
@@ -46,6 +47,9 @@ func NewPool(certs ...*Certificate) *Pool {
 		seen[c.Fingerprint] = true
 		subject, issuer := p.id(c.Subject), p.id(c.Issuer)
 		p.bySubject[subject] = append(p.bySubject[subject], pooled{c, issuer})
+		if c.ca && c.derivesKeyID() {
+			p.derived[namedKey{subject, string(c.subjectKeyID)}] = c.key.id
+		}
 		if c.ca && subject != issuer {
 			p.issued[issuer] = append(p.issued[issuer], subject)
 		}
@@ -74,6 +78,22 @@ func (p *Pool) named(n Name) []pooled {
 		return p.bySubject[id]
 	}
 	return nil
+}
+
+// issuedBy are the certificates of other CAs with this issuer.
+func (p *Pool) issuedBy(n Name) (out []*Certificate) {
+	id, ok := p.ids[n.key]
+	if !ok {
+		return nil
+	}
+	for _, subject := range p.issued[id] {
+		for _, c := range p.bySubject[subject] {
+			if c.ca && c.issuer == id {
+				out = append(out, c.Certificate)
+			}
+		}
+	}
+	return out
 }
 
 // distance is how many certificates lie between an anchor and each name, by the

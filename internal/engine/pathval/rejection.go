@@ -32,6 +32,7 @@ const (
 	Loop
 	NoIssuer
 	Exhausted
+	NotFetched
 )
 
 var reasons = [...]struct{ text, rule string }{
@@ -55,6 +56,7 @@ var reasons = [...]struct{ text, rule string }{
 	Loop:             {"same name and key twice", "RFC 4158 §2.4.2"},
 	NoIssuer:         {"no issuer leads to an anchor", "RFC 4158 §2.4"},
 	Exhausted:        {"work budget is used up", "RFC 5280 §8"},
+	NotFetched:       {"what it points to cannot be fetched", "RFC 5280 §4.2.2"},
 }
 
 // String is the reason in words.

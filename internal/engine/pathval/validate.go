@@ -41,6 +41,7 @@ func (w *work) spent() Work {
 		Candidates: w.budget.Candidates - w.left.Candidates,
 		Names:      w.budget.Names - w.left.Names,
 		Statuses:   w.budget.Statuses - w.left.Statuses,
+		Fetches:    w.budget.Fetches - w.left.Fetches,
 	}
 }
 

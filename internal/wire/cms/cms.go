@@ -3,9 +3,10 @@
 // list; SignedData without any, for bundles of certificates; and EnvelopedData,
 // for encrypted mail.
 //
-// It takes DER only, and only what it writes itself: a message whose bytes
-// could be changed without anybody noticing is refused. Verify leaves nothing
-// unsigned but what the chain to a root vouches for.
+// Of what is signed or encrypted it takes DER only, and only what it writes
+// itself: a message whose bytes could be changed without anybody noticing is
+// refused. Verify leaves nothing unsigned but what the chain to a root vouches
+// for. Bundles, for which nothing vouches, are taken as others write them.
 package cms
 
 import (

@@ -113,7 +113,7 @@ func TestOpenSSLReadsBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if certs, err := cms.ParseCertsOnly(der); err != nil || len(certs) != 2 {
+	if certs, _, err := cms.ParseCertsOnly(der); err != nil || len(certs) != 2 {
 		t.Errorf("got %d certificates, %v, want 2", len(certs), err)
 	}
 }

@@ -34,34 +34,71 @@ const (
 // Authority is the bridge CA. It is safe for concurrent use, by one process per
 // ledger: issuance, revocation and CRLs happen one at a time.
 type Authority struct {
-	cert   *x509.Certificate
-	key    crypto.Signer
-	ledger Ledger
-	o      Options
-
-	// throwaway signs drafts, in the name of a CA certificate like cert that
-	// exists nowhere.
-	throwaway crypto.Signer
-	draftCA   *x509.Certificate
-	others    lint.Registry // of rules that are not ours
+	gens    []*generation // by number, at least one
+	signing *generation   // the one that issues
+	ledger  Ledger
+	o       Options
+	others  lint.Registry // rules that are not ours
 
 	mu sync.Mutex
 }
 
-// New returns the CA with this certificate, key and ledger. Errors are Invalid:
-// a certificate that is not a CA's for certificates and CRLs or has no key
-// identifier, a key that does not fit it or is neither RSA, ECDSA nor Ed25519,
-// options out of range.
+// New returns the CA with this certificate, key and ledger, in which no key has
+// ever rolled over; see [Open]. Errors are Invalid: a certificate that is not a
+// CA's for certificates and CRLs or has no key identifier, a key that does not
+// fit it or is neither RSA, ECDSA nor Ed25519, options out of range.
 func New(cert *x509.Certificate, key crypto.Signer, l Ledger, o Options) (*Authority, error) {
-	const usage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
-	switch {
-	case !cert.BasicConstraintsValid || !cert.IsCA || cert.KeyUsage&usage != usage:
-		return nil, fault.New(fault.Invalid, "the bridge certificate %q is not that of a CA for certificates and CRLs", cert.Subject)
-	case len(cert.SubjectKeyId) == 0:
-		return nil, fault.New(fault.Invalid, "the bridge certificate %q has no key identifier", cert.Subject)
-	case !sameKey(key.Public(), cert.PublicKey):
-		return nil, fault.New(fault.Invalid, "the key does not fit the bridge certificate %q", cert.Subject)
+	a, err := newAuthority(l, o)
+	if err != nil {
+		return nil, err
 	}
+	first, err := newGeneration(Generation{Number: 1, Phase: Signing, Certificate: cert.Raw}, cert, key)
+	if err != nil {
+		return nil, err
+	}
+	a.gens, a.signing = []*generation{first}, first
+	return a, nil
+}
+
+// Open returns the CA as the ledger knows it, with every generation of its key.
+// first is the certificate of the first; key opens the key of a generation, and
+// is not asked for closed ones. Errors: those of New, of the ledger and of key.
+func Open(ctx context.Context, first *x509.Certificate, key func(generation int) (crypto.Signer, error), l Ledger, o Options) (*Authority, error) {
+	a, err := newAuthority(l, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Generations) == 0 {
+		s.Generations = []Generation{{Number: 1, Phase: Signing, Certificate: first.Raw}}
+	}
+	for i, g := range s.Generations {
+		cert, err := x509.ParseCertificate(g.Certificate)
+		if err != nil || g.Number != i+1 {
+			return nil, fault.New(fault.Internal, "reading generation %d of the bridge CA in the ledger: %w", i+1, err)
+		}
+		if i == 0 && !cert.Equal(first) {
+			return nil, fault.New(fault.Invalid, "the bridge certificate %q is not the one of the ledger", first.Subject)
+		}
+		var signer crypto.Signer
+		if g.Phase != Closed {
+			if signer, err = key(g.Number); err != nil {
+				return nil, err
+			}
+		}
+		next, err := newGeneration(g, cert, signer)
+		if err != nil {
+			return nil, err
+		}
+		a.gens, a.signing = append(a.gens, next), next
+	}
+	return a, a.adopt(s)
+}
+
+func newAuthority(l Ledger, o Options) (*Authority, error) {
 	if u, err := url.Parse(o.BaseURL); err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil ||
 		u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(o.BaseURL, "/") {
 		return nil, fault.New(fault.Invalid, "repository URL %q: want http://host without a trailing slash", o.BaseURL)
@@ -81,17 +118,11 @@ func New(cert *x509.Certificate, key crypto.Signer, l Ledger, o Options) (*Autho
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	throwaway, err := likeKey(cert.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	draftCA := *cert
-	draftCA.PublicKey = throwaway.Public()
 	others, err := secondOpinion()
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{cert: cert, key: key, ledger: l, o: o, throwaway: throwaway, draftCA: &draftCA, others: others}, nil
+	return &Authority{ledger: l, o: o, others: others}, nil
 }
 
 // sameKey reports whether two public keys are equal.
@@ -191,6 +222,9 @@ func (a *Authority) revoke(ctx context.Context, r Record, why Reason) error {
 	if r.Stage == Revoked {
 		return nil
 	}
+	if a.closed(r) {
+		return fault.New(fault.Conflict, "certificate %x cannot be revoked: generation %d of the bridge CA is closed", r.Serial, max(r.Generation, 1))
+	}
 	r.Stage, r.RevokedAt, r.Reason = Revoked, a.instant(), why
 	if _, err := a.ledger.Put(ctx, r); err != nil {
 		return err
@@ -201,10 +235,22 @@ func (a *Authority) revoke(ctx context.Context, r Record, why Reason) error {
 
 // Recover revokes every intent of which no certificate is recorded: the
 // signature may have escaped, so its serial belongs on the CRL. Call it at
-// start; it may be called again at any time.
+// start; it may be called again at any time. An end or a retirement that was
+// begun is finished.
 func (a *Authority) Recover(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	s, err := a.state(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !s.EndedAt.IsZero():
+		return a.finish(ctx)
+	}
+	return errors.Join(a.recover(ctx), a.close(ctx))
+}
+
+func (a *Authority) recover(ctx context.Context) error {
 	var left []Record
 	for r, err := range a.ledger.Records(ctx) {
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"time"
 
@@ -17,44 +18,89 @@ const (
 	maxSkew = time.Minute
 )
 
-// CRL returns the current CRL (RFC 5280 §5): the stored one if it is fresh and
-// lists exactly what the ledger says is revoked, or else a new one under the
-// next number, which is stored before it is returned. What was revoked once
-// stays on every CRL, past its expiry too. Errors: those of the ledger;
-// Unavailable while the clock stands more than a minute before the last CRL.
+// CRL returns the current CRL (RFC 5280 §5) of the generation that signs, as
+// CRLs does.
 func (a *Authority) CRL(ctx context.Context) (*x509.RevocationList, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if _, err := a.state(ctx); err != nil {
+		return nil, err
+	}
+	return a.crl(ctx, a.signing)
+}
+
+// GenerationCRL is the CRL of one generation.
+type GenerationCRL struct {
+	Generation int
+	*x509.RevocationList
+}
+
+// CRLs returns the current CRL of each generation, by number: the stored one if
+// it is fresh and lists exactly what the ledger says is revoked of what that key
+// signed, or else a new one under the next number, which is stored before it is
+// returned. What was revoked once stays on every CRL, past its expiry too.
+// Numbers are drawn from one counter, so they rise in each. Errors: those of the
+// ledger; Unavailable while the clock stands more than a minute before the last
+// CRL. What could be had is returned beside an error.
+func (a *Authority) CRLs(ctx context.Context) (out []GenerationCRL, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := a.state(ctx); err != nil {
+		return nil, err
+	}
+	for _, g := range a.gens {
+		crl, crlErr := a.crl(ctx, g)
+		if crlErr != nil {
+			err = errors.Join(err, crlErr)
+			continue
+		}
+		out = append(out, GenerationCRL{g.Number, crl})
+	}
+	return out, err
+}
+
+func (a *Authority) crl(ctx context.Context, g *generation) (*x509.RevocationList, error) {
 	var entries []x509.RevocationListEntry
 	for r, err := range a.ledger.Records(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Stage == Revoked {
+		if r.Stage == Revoked && max(r.Generation, 1) == g.Number {
 			entries = append(entries, x509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.RevokedAt, ReasonCode: int(r.Reason)})
 		}
 	}
-	last, err := a.lastCRL(ctx)
+	last, err := a.lastCRL(ctx, g)
 	if err != nil {
 		return nil, err
+	}
+	final := g.Phase == Closing || g.Phase == Closed
+	if last != nil && final && last.NextUpdate.Equal(forever()) {
+		return last, nil
+	}
+	if g.Phase == Closed {
+		return nil, fault.New(fault.Internal, "the last CRL of generation %d of the bridge CA is not in the store", g.Number)
 	}
 	now := a.instant()
 	if last != nil {
 		if now.Before(last.ThisUpdate.Add(-maxSkew)) {
 			return nil, fault.New(fault.Unavailable, "the clock reads %v, before the last CRL of %v", now, last.ThisUpdate)
 		}
-		if now.Before(last.ThisUpdate.Add(min(maxCRLAge, a.o.CRLValidity/2))) && sameEntries(last.RevokedCertificateEntries, entries) {
+		if !final && now.Before(last.ThisUpdate.Add(min(maxCRLAge, a.o.CRLValidity/2))) && sameEntries(last.RevokedCertificateEntries, entries) {
 			return last, nil
 		}
 		now = latest(now, last.ThisUpdate)
 	}
-	return a.newCRL(ctx, entries, now)
+	until := now.Add(a.o.CRLValidity)
+	if final {
+		until = forever()
+	}
+	return a.newCRL(ctx, g, entries, now, until)
 }
 
-// lastCRL returns the stored CRL, or nil when there is none that this CA would
-// stand by.
-func (a *Authority) lastCRL(ctx context.Context) (*x509.RevocationList, error) {
-	number, der, err := a.ledger.LatestCRL(ctx)
+// lastCRL returns the stored CRL of g, or nil when there is none that this CA
+// would stand by.
+func (a *Authority) lastCRL(ctx context.Context, g *generation) (*x509.RevocationList, error) {
+	number, der, err := a.ledger.LatestCRL(ctx, g.Number)
 	if fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}
@@ -63,7 +109,7 @@ func (a *Authority) lastCRL(ctx context.Context) (*x509.RevocationList, error) {
 	}
 	crl, err := x509.ParseRevocationList(der)
 	if err == nil {
-		err = crl.CheckSignatureFrom(a.cert)
+		err = crl.CheckSignatureFrom(g.cert)
 	}
 	if err == nil && (crl.Number == nil || crl.Number.Cmp(big.NewInt(number)) != 0) {
 		err = fault.New(fault.Internal, "it carries the number %v", crl.Number)
@@ -75,7 +121,7 @@ func (a *Authority) lastCRL(ctx context.Context) (*x509.RevocationList, error) {
 	return crl, nil
 }
 
-func (a *Authority) newCRL(ctx context.Context, entries []x509.RevocationListEntry, now time.Time) (*x509.RevocationList, error) {
+func (a *Authority) newCRL(ctx context.Context, g *generation, entries []x509.RevocationListEntry, now, until time.Time) (*x509.RevocationList, error) {
 	number, err := a.ledger.NextCRLNumber(ctx)
 	if err != nil {
 		return nil, err
@@ -83,9 +129,9 @@ func (a *Authority) newCRL(ctx context.Context, entries []x509.RevocationListEnt
 	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
 		Number:                    big.NewInt(number),
 		ThisUpdate:                now,
-		NextUpdate:                now.Add(a.o.CRLValidity),
+		NextUpdate:                until,
 		RevokedCertificateEntries: entries,
-	}, a.cert, a.key)
+	}, g.cert, g.key)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "signing CRL %d: %w", number, err)
 	}
@@ -96,10 +142,10 @@ func (a *Authority) newCRL(ctx context.Context, entries []x509.RevocationListEnt
 	if !sameEntries(crl.RevokedCertificateEntries, entries) {
 		return nil, fault.New(fault.Internal, "CRL %d does not list what was revoked", number)
 	}
-	if err := a.ledger.PutCRL(ctx, number, der); err != nil {
+	if err := a.ledger.PutCRL(ctx, g.Number, number, der); err != nil {
 		return nil, err
 	}
-	a.o.Log.Info("CRL issued", "number", number, "entries", len(entries), "next_update", crl.NextUpdate)
+	a.o.Log.Info("CRL issued", "generation", g.Number, "number", number, "entries", len(entries), "next_update", crl.NextUpdate)
 	return crl, nil
 }
 

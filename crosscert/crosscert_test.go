@@ -341,7 +341,7 @@ func TestCRLIsKeptWhileItIsTrue(t *testing.T) {
 		}, 3},
 		{"a stored one that is broken", func() {
 			b.now = b.now.Add(time.Minute)
-			b.ledger.crls[2] = []byte("broken")
+			b.ledger.crls[1][2].der = []byte("broken")
 		}, 4},
 	} {
 		step.before()

@@ -111,6 +111,7 @@ type bridge struct {
 	*crosscert.Authority
 	cert   *x509.Certificate
 	key    *spy
+	later  []*spy // keys of the generations after the first
 	ledger *memory
 	now    time.Time
 	o      crosscert.Options
@@ -133,7 +134,9 @@ func newBridge(t testing.TB) *bridge {
 // restart begins a new life over the same ledger.
 func (b *bridge) restart(t testing.TB) {
 	t.Helper()
-	a, err := crosscert.New(b.cert, b.key, b.ledger, b.o)
+	a, err := crosscert.Open(t.Context(), b.cert, func(generation int) (crypto.Signer, error) {
+		return append([]*spy{b.key}, b.later...)[generation-1], nil
+	}, b.ledger, b.o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,33 +171,58 @@ func (b *bridge) check(t testing.TB) {
 			t.Errorf("serial %s was signed and has no record", serial)
 		}
 	}
-	crl, err := b.CRL(t.Context())
+	generations, err := b.Generations(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	crls, err := b.CRLs(t.Context())
+	if err != nil || len(crls) != len(generations) {
+		t.Fatalf("got %d CRLs, %v, for %d generations", len(crls), err, len(generations))
+	}
+	for i, g := range generations {
+		b.checkGeneration(t, g, crls[i])
+	}
+}
+
+// checkGeneration holds the CRLs of one generation against the ledger.
+func (b *bridge) checkGeneration(t testing.TB, g crosscert.Generation, crl crosscert.GenerationCRL) {
+	t.Helper()
 	listed := map[string]bool{}
 	for _, e := range crl.RevokedCertificateEntries {
 		listed[e.SerialNumber.String()] = true
 	}
 	for _, r := range b.ledger.records {
-		if listed[r.Serial.String()] != (r.Stage == crosscert.Revoked) {
-			t.Errorf("serial %x is %s; on the CRL: %v", r.Serial, r.Stage, listed[r.Serial.String()])
+		if listed[r.Serial.String()] != (r.Stage == crosscert.Revoked && max(r.Generation, 1) == g.Number) {
+			t.Errorf("serial %x of generation %d is %s; on CRL %d: %v", r.Serial, r.Generation, r.Stage, g.Number, listed[r.Serial.String()])
 		}
 	}
-	if err := crl.CheckSignatureFrom(b.cert); err != nil {
+	cert := parse(t, g.Certificate)
+	if err := crl.CheckSignatureFrom(cert); err != nil {
 		t.Error(err)
 	}
 	var before *x509.RevocationList
-	for _, der := range b.ledger.crls {
-		crl, err := x509.ParseRevocationList(der)
+	for _, stored := range b.ledger.crls[g.Number] {
+		crl, err := x509.ParseRevocationList(stored.der)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if before != nil && (crl.Number.Cmp(before.Number) <= 0 || crl.ThisUpdate.Before(before.ThisUpdate)) {
 			t.Errorf("CRL %v of %v follows %v of %v", crl.Number, crl.ThisUpdate, before.Number, before.ThisUpdate)
 		}
+		if before != nil && before.NextUpdate.Year() == 9999 {
+			t.Errorf("CRL %v follows the last one of generation %d", crl.Number, g.Number)
+		}
 		before = crl
 	}
+}
+
+func parse(t testing.TB, der []byte) *x509.Certificate {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // request asks for the certificate of a member that is just as it should be.

@@ -37,7 +37,9 @@ type Inbound struct {
 
 // Inbound completes what a member's record says, by what this CA is.
 func (a *Authority) Inbound(in Inbound) Inbound {
-	in.Bridge, in.IssuedBy = a.cert, a.o.BaseURL+IssuedByBridgePath
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	in.Bridge, in.IssuedBy = a.signing.cert, a.o.BaseURL+IssuedByBridgePath
 	return in
 }
 
@@ -46,7 +48,12 @@ func (a *Authority) Inbound(in Inbound) Inbound {
 // member's CA software asks for. What the certificate must hold besides stands
 // in [Inbound]; a request would lose most of it on the way.
 func (a *Authority) CertificateRequest() ([]byte, error) {
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{RawSubject: a.cert.RawSubject}, a.key)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.signing.key == nil {
+		return nil, fault.New(fault.Denied, "the bridge has ended: it asks for no certificate")
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{RawSubject: a.signing.cert.RawSubject}, a.signing.key)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "signing a request for a certificate: %w", err)
 	}
@@ -54,7 +61,7 @@ func (a *Authority) CertificateRequest() ([]byte, error) {
 	if err == nil {
 		err = r.CheckSignature()
 	}
-	if err != nil || !bytes.Equal(r.RawSubjectPublicKeyInfo, a.cert.RawSubjectPublicKeyInfo) {
+	if err != nil || !bytes.Equal(r.RawSubjectPublicKeyInfo, a.signing.cert.RawSubjectPublicKeyInfo) {
 		return nil, fault.New(fault.Internal, "the request just made is not for the bridge CA's key: %w", err)
 	}
 	return der, nil

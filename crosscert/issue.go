@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"io"
 	"math/big"
 	"slices"
@@ -26,11 +27,14 @@ const backdate = 5 * time.Minute
 func (a *Authority) Issue(ctx context.Context, r Request) (*x509.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.permit(ctx); err != nil {
+		return nil, err
+	}
 	t, err := a.crossTemplate(r)
 	if err != nil {
 		return nil, err
 	}
-	return a.issue(ctx, r.Member, t, r.Subject.PublicKey)
+	return a.issue(ctx, a.signing, r.Member, t, r.Subject.PublicKey)
 }
 
 // Draft returns the certificate that Issue would now make for r, linted, but
@@ -38,11 +42,13 @@ func (a *Authority) Issue(ctx context.Context, r Request) (*x509.Certificate, er
 // verifier takes it for real. Serial and validity will be others. Nothing is
 // recorded. The error is Invalid, as for Issue.
 func (a *Authority) Draft(r Request) (*x509.Certificate, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	t, err := a.crossTemplate(r)
 	if err != nil {
 		return nil, err
 	}
-	draft, err := a.draft(t, r.Subject.PublicKey)
+	draft, err := a.signing.draft(t, r.Subject.PublicKey)
 	if err != nil {
 		return nil, err
 	}
@@ -54,75 +60,110 @@ func (a *Authority) Draft(r Request) (*x509.Certificate, error) {
 func (a *Authority) IssueSigner(ctx context.Context, r SignerRequest) (*x509.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.permit(ctx); err != nil {
+		return nil, err
+	}
 	t, err := a.signerTemplate(r)
 	if err != nil {
 		return nil, err
 	}
-	return a.issue(ctx, "", t, r.Key)
+	return a.issue(ctx, a.signing, "", t, r.Key)
 }
 
 // Covers reports whether live, a certificate of this CA that is neither revoked
 // nor expired, says exactly what Issue would now say for r, and for long
 // enough: a third of the configured validity, or as long as any new one could.
 func (a *Authority) Covers(live *x509.Certificate, r Request) bool {
-	t, err := a.crossTemplate(r)
-	if err != nil {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	want := a.wanted(r)
+	if want == nil {
 		return false
 	}
-	want, err := a.draft(t, r.Subject.PublicKey)
-	if err != nil {
-		return false
-	}
-	enough := a.instant().Add(a.o.Validity / 3)
-	if enough.After(want.NotAfter) {
-		enough = want.NotAfter
-	}
-	return bytes.Equal(live.RawIssuer, want.RawIssuer) &&
-		bytes.Equal(live.RawSubject, want.RawSubject) &&
-		bytes.Equal(live.RawSubjectPublicKeyInfo, want.RawSubjectPublicKeyInfo) &&
-		sameExtensions(live, want) &&
-		!live.NotAfter.Before(enough) &&
-		live.CheckSignatureFrom(a.cert) == nil
+	enough := earliest(a.instant().Add(a.o.Validity/3), want.NotAfter)
+	return says(live, want, nil) && !live.NotAfter.Before(enough) && live.CheckSignatureFrom(a.signing.cert) == nil
 }
 
-func sameExtensions(a, b *x509.Certificate) bool {
-	if len(a.Extensions) != len(b.Extensions) {
-		return false
+// Remains reports whether live, issued with a key that retires and neither
+// revoked nor expired, says what Issue would now say for r but for what depends
+// on the key. It may stay in force beside its successor, for relying parties
+// that do not know the new key yet.
+func (a *Authority) Remains(live *x509.Certificate, r Request) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	want := a.wanted(r)
+	return want != nil && says(live, want, ofTheKey) && slices.ContainsFunc(a.gens, func(g *generation) bool {
+		return g.Phase == Retiring && live.CheckSignatureFrom(g.cert) == nil
+	})
+}
+
+// wanted is what Issue would now make for r, or nil when it would refuse.
+func (a *Authority) wanted(r Request) *x509.Certificate {
+	t, err := a.crossTemplate(r)
+	if err != nil {
+		return nil
 	}
-	for i, e := range a.Extensions {
-		f := b.Extensions[i]
-		if !e.Id.Equal(f.Id) || e.Critical != f.Critical || !bytes.Equal(e.Value, f.Value) {
-			return false
+	want, err := a.signing.draft(t, r.Subject.PublicKey)
+	if err != nil {
+		return nil
+	}
+	return want
+}
+
+// ofTheKey reports whether an extension says which key signed.
+func ofTheKey(e pkix.Extension) bool {
+	return e.Id.Equal(oidAuthorityKeyID) || e.Id.Equal(oidCRLDistributionPoints) || e.Id.Equal(oidAuthorityInfoAccess)
+}
+
+// says compares all but serial number, validity and signature, and the
+// extensions that are passed over.
+func says(a, b *x509.Certificate, over func(pkix.Extension) bool) bool {
+	extensions := func(c *x509.Certificate) []pkix.Extension {
+		if over == nil {
+			return c.Extensions
 		}
+		return slices.DeleteFunc(slices.Clone(c.Extensions), over)
 	}
-	return true
+	return bytes.Equal(a.RawIssuer, b.RawIssuer) &&
+		bytes.Equal(a.RawSubject, b.RawSubject) &&
+		bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo) &&
+		slices.EqualFunc(extensions(a), extensions(b), func(e, f pkix.Extension) bool {
+			return e.Id.Equal(f.Id) && e.Critical == f.Critical && bytes.Equal(e.Value, f.Value)
+		})
 }
 
 // issue is the one way to the key for certificates: draft, lint, intent,
 // signature, and a look at what came out.
-func (a *Authority) issue(ctx context.Context, member string, t *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
-	draft, err := a.draft(t, pub)
+func (a *Authority) issue(ctx context.Context, g *generation, member string, t *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
+	draft, err := g.draft(t, pub)
 	if err != nil {
 		return nil, err
 	}
 	if err := lintError(draft); err != nil {
 		return nil, err
 	}
-	if err := lintAgain(a.others, draft); err != nil {
-		return nil, err
+	selfSigned := g.cert == t
+	if !selfSigned { // zlint tells by the signature, which is not its own in a draft
+		if err := lintAgain(a.others, draft); err != nil {
+			return nil, err
+		}
 	}
 	tbs := draft.RawTBSCertificate
 	record, err := a.ledger.Put(ctx, Record{
-		Serial: draft.SerialNumber, Member: member, Stage: Intended, At: a.instant(), ToBeSigned: slices.Clone(tbs),
+		Serial: draft.SerialNumber, Generation: g.Number, Member: member, Stage: Intended, At: a.instant(), ToBeSigned: slices.Clone(tbs),
 	})
 	if err != nil {
 		return nil, err
 	}
-	cert, err := sign(t, a.cert, pub, intended{a.key, tbs})
+	cert, err := sign(t, g.cert, pub, intended{g.key, tbs})
 	if err != nil {
 		return nil, err
 	}
-	if err := cert.CheckSignatureFrom(a.cert); err != nil {
+	issuer := g.cert
+	if selfSigned {
+		issuer = cert
+	}
+	if err := cert.CheckSignatureFrom(issuer); err != nil {
 		return nil, fault.New(fault.Internal, "checking the new certificate: %w", err)
 	}
 	if err := lintError(cert); err != nil {
@@ -133,15 +174,15 @@ func (a *Authority) issue(ctx context.Context, member string, t *x509.Certificat
 	if _, err := a.ledger.Put(context.WithoutCancel(ctx), record); err != nil {
 		return nil, err
 	}
-	a.o.Log.Info("certificate issued", "member", member, "serial", cert.SerialNumber.Text(16),
+	a.o.Log.Info("certificate issued", "generation", g.Number, "member", member, "serial", cert.SerialNumber.Text(16),
 		"subject", cert.Subject.String(), "not_after", cert.NotAfter)
 	return cert, nil
 }
 
 // draft makes the certificate of t with the throwaway key. All but the
 // signature is as it will be.
-func (a *Authority) draft(t *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
-	return sign(t, a.draftCA, pub, a.throwaway)
+func (g *generation) draft(t *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
+	return sign(t, g.draftCA, pub, g.throwaway)
 }
 
 // sign makes a certificate and parses what came out.

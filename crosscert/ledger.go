@@ -23,9 +23,12 @@ const (
 // Record is one certificate of the bridge CA, from intent to revocation.
 type Record struct {
 	Serial *big.Int
-	Member string // the member it was issued to; empty for the bridge's own
-	Stage  Stage
-	At     time.Time // of the intent
+	// Generation is the number of the key that signs; 0 means 1, in records of
+	// before there were others.
+	Generation int
+	Member     string // the member it was issued to; empty for the bridge's own
+	Stage      Stage
+	At         time.Time // of the intent
 	// ToBeSigned is the DER TBSCertificate that was intended.
 	ToBeSigned []byte
 	// Certificate is the DER certificate; nil while only intended.
@@ -51,9 +54,15 @@ type Ledger interface {
 	// NextCRLNumber returns a number greater than any it has returned before,
 	// across restarts and crashes; the first is 1.
 	NextCRLNumber(ctx context.Context) (int64, error)
-	// PutCRL stores the CRL that carries number. A number not above the stored
-	// one is a Conflict.
-	PutCRL(ctx context.Context, number int64, der []byte) error
-	// LatestCRL returns the stored CRL with the highest number, or NotFound.
-	LatestCRL(ctx context.Context) (number int64, der []byte, err error)
+	// PutCRL stores the CRL of a generation that carries number. A number not
+	// above the stored one of that generation is a Conflict.
+	PutCRL(ctx context.Context, generation int, number int64, der []byte) error
+	// LatestCRL returns the stored CRL of a generation with the highest number,
+	// or NotFound.
+	LatestCRL(ctx context.Context, generation int) (number int64, der []byte, err error)
+	// State returns the stored state; the zero one while none is stored.
+	State(ctx context.Context) (State, error)
+	// PutState replaces the state by compare-and-swap: s.Revision must be the
+	// stored one, or it is a Conflict. It returns s with its new Revision.
+	PutState(ctx context.Context, s State) (State, error)
 }

@@ -17,13 +17,18 @@ import (
 
 var errCrash = errors.New("the store is gone")
 
+type storedCRL struct {
+	number int64
+	der    []byte
+}
+
 // memory is a Ledger that can be told to fail at a write.
 type memory struct {
 	mu      sync.Mutex
 	records []crosscert.Record
 	number  int64
-	crls    [][]byte
-	numbers []int64
+	crls    map[int][]storedCRL // by generation
+	state   crosscert.State
 
 	writes int
 	failAt int  // the write that fails, counted from 1; none when 0
@@ -111,24 +116,48 @@ func (m *memory) NextCRLNumber(context.Context) (n int64, err error) {
 	return n, err
 }
 
-func (m *memory) PutCRL(_ context.Context, number int64, der []byte) error {
+func (m *memory) PutCRL(_ context.Context, generation int, number int64, der []byte) error {
 	return m.write(func() error {
-		if n := len(m.numbers); n > 0 && number <= m.numbers[n-1] {
+		if all := m.crls[generation]; len(all) > 0 && number <= all[len(all)-1].number {
 			return fault.New(fault.Conflict, "CRL %d", number)
 		}
-		m.crls, m.numbers = append(m.crls, bytes.Clone(der)), append(m.numbers, number)
+		if m.crls == nil {
+			m.crls = map[int][]storedCRL{}
+		}
+		m.crls[generation] = append(m.crls[generation], storedCRL{number, bytes.Clone(der)})
 		return nil
 	})
 }
 
-func (m *memory) LatestCRL(context.Context) (int64, []byte, error) {
+func (m *memory) LatestCRL(_ context.Context, generation int) (int64, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := len(m.crls)
-	if n == 0 {
+	all := m.crls[generation]
+	if len(all) == 0 {
 		return 0, nil, fault.New(fault.NotFound, "no CRL")
 	}
-	return m.numbers[n-1], m.crls[n-1], nil
+	return all[len(all)-1].number, all[len(all)-1].der, nil
+}
+
+func (m *memory) State(context.Context) (crosscert.State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.state
+	s.Generations = slices.Clone(s.Generations)
+	return s, nil
+}
+
+func (m *memory) PutState(_ context.Context, s crosscert.State) (crosscert.State, error) {
+	err := m.write(func() error {
+		if s.Revision != m.state.Revision {
+			return fault.New(fault.Conflict, "state")
+		}
+		s.Revision++
+		m.state = s
+		m.state.Generations = slices.Clone(s.Generations)
+		return nil
+	})
+	return s, err
 }
 
 // TestMemory holds the stand-in to the contract of every store.

@@ -1,7 +1,6 @@
 package crosscert
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/asn1"
 	"strings"
@@ -32,16 +31,20 @@ const (
 	cross
 	listSigner
 	ocspSigner
+	link // from one key of the bridge CA to another
 
-	authority = root | subordinate | cross
+	authority = root | subordinate | cross | link
 	signer    = listSigner | ocspSigner
-	issued    = subordinate | cross | signer
+	others    = cross | signer // certificates that are not for the bridge CA
+	issued    = subordinate | others | link
 	every     = root | issued
 )
 
 func kindOf(c *x509.Certificate) kind {
 	switch {
-	case c.IsCA && bytes.Equal(c.RawSubject, c.RawIssuer):
+	case isLink(c):
+		return link
+	case selfIssued(c):
 		return root
 	case c.IsCA && unlimited(c):
 		return subordinate
@@ -90,8 +93,8 @@ type extension struct {
 }
 
 // Lint holds c against the profile for what it is: the certificate of the
-// bridge CA or of the root above it, one for a member's CA, or one for a signer
-// of the bridge. No finding is tolerable.
+// bridge CA or of the root above it, a link between two keys, one for a member's
+// CA, or one for a signer of the bridge. No finding is tolerable.
 func Lint(c *x509.Certificate) []Finding {
 	var out []Finding
 	add := func(rule, source, problem string) {
@@ -157,6 +160,7 @@ func join(findings []Finding) string {
 var (
 	oidAuthorityKeyID        = asn1.ObjectIdentifier{2, 5, 29, 35}
 	oidCRLDistributionPoints = asn1.ObjectIdentifier{2, 5, 29, 31}
+	oidAuthorityInfoAccess   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}
 	// id-pkix-ocsp-nocheck
 	oidNoCheck = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
 )
@@ -174,9 +178,9 @@ var extensions = []extension{
 	{certext.OIDPolicyConstraints(), "policyConstraints", "RFC 5280 §4.2.1.11", true, true, cross, 0},
 	{certext.OIDInhibitAnyPolicy(), "inhibitAnyPolicy", "RFC 5280 §4.2.1.14", true, true, cross, 0},
 	{certext.OIDNameConstraints(), "nameConstraints", "RFC 5280 §4.2.1.10", true, true, cross, 0},
-	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, false, cross | signer, 0},
+	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, false, others, 0},
 	{oidCRLDistributionPoints, "cRLDistributionPoints", "RFC 5280 §4.2.1.13", false, false, issued, 0},
-	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}, "authorityInfoAccess", "RFC 5280 §4.2.2.1", false, false, issued, 0},
+	{oidAuthorityInfoAccess, "authorityInfoAccess", "RFC 5280 §4.2.2.1", false, false, issued, 0},
 	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, false, subordinate, cross},
 	{oidNoCheck, "ocsp-nocheck", "RFC 6960 §4.2.2.2.1", false, false, ocspSigner, 0},
 }

@@ -32,6 +32,7 @@ type world struct {
 	dir           string
 	alphaRoot     *x509.Certificate
 	alphaKey      crypto.Signer
+	fromAlpha     *x509.Certificate
 	betaRoot      *x509.Certificate
 	betaRootKey   crypto.Signer
 	betaIssuing   *x509.Certificate
@@ -68,8 +69,8 @@ func newWorld(t *testing.T) *world {
 		}
 		inbound.ExtraExtensions = append(inbound.ExtraExtensions, e)
 	}
-	fromAlpha := certify(t, inbound, w.alphaRoot, w.cert.PublicKey, w.alphaKey)
-	findings := crosscert.CheckInbound(fromAlpha, w.Inbound(crosscert.Inbound{
+	w.fromAlpha = certify(t, inbound, w.alphaRoot, w.cert.PublicKey, w.alphaKey)
+	findings := crosscert.CheckInbound(w.fromAlpha, w.Inbound(crosscert.Inbound{
 		Anchors: []*x509.Certificate{w.alphaRoot}, Mappings: []crosscert.Mapping{{Bridge: oid(t, bridgePolicy), Member: oid(t, alphaPolicy)}},
 	}), time.Now())
 	if err := crosscert.InboundError(findings); err != nil {
@@ -83,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.write(t, "alpha.pem", w.alphaRoot)
 	w.write(t, "bridge.pem", w.cert)
-	w.write(t, "chain.pem", fromAlpha, w.toBeta, w.betaIssuing)
+	w.write(t, "chain.pem", w.fromAlpha, w.toBeta, w.betaIssuing)
 	return w
 }
 

@@ -50,7 +50,7 @@ func (a *Authority) checkRequest(r Request) error {
 			addf(true, "subject: %s", p)
 		}
 	}
-	addf(!a.cert.NotAfter.After(a.instant()), "the bridge CA's certificate expired on %v", a.cert.NotAfter)
+	addf(!a.signing.cert.NotAfter.After(a.instant()), "the bridge CA's certificate expired on %v", a.signing.cert.NotAfter)
 	if problems != nil {
 		return fault.New(fault.Invalid, "cross-certificate for %q: %s", r.Member, strings.Join(problems, "; "))
 	}
@@ -68,8 +68,8 @@ func (a *Authority) checkSubject(c *x509.Certificate, pathLen int) (problems []s
 		{c.KeyUsage&x509.KeyUsageCertSign == 0 && c.KeyUsage != 0, "its key may not sign certificates"},
 		{now.Before(c.NotBefore) || !now.Before(c.NotAfter), "not valid now"},
 		{!bytes.Equal(spki, c.RawSubjectPublicKeyInfo), "its key is encoded so that it cannot be taken over byte by byte"},
-		{bytes.Equal(c.RawSubject, a.cert.RawSubject), "it has the bridge CA's name"},
-		{sameKey(c.PublicKey, a.cert.PublicKey), "it has the bridge CA's key"},
+		{bytes.Equal(c.RawSubject, a.signing.cert.RawSubject), "it has the bridge CA's name"},
+		{slices.ContainsFunc(a.gens, func(g *generation) bool { return sameKey(c.PublicKey, g.cert.PublicKey) }), "it has the bridge CA's key"},
 		{c.MaxPathLen >= 0 && c.BasicConstraintsValid && pathLen > c.MaxPathLen, "it allows fewer CAs below it"},
 		// The least proof that whoever sent it holds the key.
 		{bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) != nil, "its own signature does not verify"},

@@ -14,7 +14,9 @@ import (
 // US Federal Bridge CA, version 2.0.
 var profile = []rule{
 	{"validity", "FBCA CP §6.3.2", every, func(c *x509.Certificate) string {
-		longest := map[kind]time.Duration{root: maxRootValidity, subordinate: subordinateValidity, cross: maxValidity, listSigner: signerValidity, ocspSigner: signerValidity}[kindOf(c)]
+		longest := map[kind]time.Duration{
+			root: maxRootValidity, link: maxRootValidity, subordinate: subordinateValidity, cross: maxValidity, listSigner: signerValidity, ocspSigner: signerValidity,
+		}[kindOf(c)]
 		got := c.NotAfter.Sub(c.NotBefore)
 		// A day more is no breach: who counts from now sets notBefore earlier.
 		return when(got > longest+day, "%v, want at most %v", got, longest)
@@ -40,8 +42,14 @@ var profile = []rule{
 	{"extKeyUsage", "RFC 6960 §4.2.2.2", ocspSigner, func(c *x509.Certificate) string {
 		return when(len(c.ExtKeyUsage) != 1 || len(c.UnknownExtKeyUsage) > 0, "want OCSPSigning and nothing else")
 	}},
-	{"certificatePolicies", "FBCA profile, worksheet 3", issued, func(c *x509.Certificate) string {
+	{"certificatePolicies", "FBCA profile, worksheet 3", subordinate | others, func(c *x509.Certificate) string {
 		return when(slices.ContainsFunc(c.Policies, isAnyPolicy), "anyPolicy is asserted")
+	}},
+	{"certificatePolicies", "RFC 5280 §6.1.3 (d)(2)", link, func(c *x509.Certificate) string {
+		return when(len(c.Policies) != 1 || !isAnyPolicy(c.Policies[0]), "want anyPolicy alone: a link passes every policy")
+	}},
+	{"basicConstraints", "RFC 4210 §4.4", root | link, func(c *x509.Certificate) string {
+		return when(c.MaxPathLen >= 0, "a path length")
 	}},
 	{"policyConstraints", "FBCA profile, worksheet 3", cross, func(c *x509.Certificate) string {
 		p, err := certext.ParsePolicyConstraints(c)

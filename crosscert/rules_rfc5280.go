@@ -112,7 +112,12 @@ func only(c *x509.Certificate, id asn1.ObjectIdentifier, tags ...cbasn1.Tag) (co
 }
 
 // isAnyPolicy reports whether p is anyPolicy, RFC 5280 §4.2.1.4.
-func isAnyPolicy(p x509.OID) bool { return p.EqualASN1OID([]int{2, 5, 29, 32, 0}) }
+func isAnyPolicy(p x509.OID) bool { return p.Equal(anyPolicy()) }
+
+func anyPolicy() x509.OID {
+	p, _ := x509.OIDFromInts([]uint64{2, 5, 29, 32, 0}) // fails only on impossible arcs
+	return p
+}
 
 // isHTTP reports whether s is a plain http URL.
 func isHTTP(s string) bool {

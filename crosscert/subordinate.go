@@ -29,21 +29,24 @@ const subordinateValidity = maxValidity
 // that does not prove possession of its key, or names this CA or uses its key;
 // else as for Issue.
 func (a *Authority) IssueSubordinate(ctx context.Context, r *x509.CertificateRequest, policies []x509.OID) (*x509.Certificate, error) {
-	switch {
-	case r.CheckSignature() != nil:
-		return nil, fault.New(fault.Invalid, "the request of %q is not signed with the key it is for", r.Subject)
-	case bytes.Equal(r.RawSubject, a.cert.RawSubject):
-		return nil, fault.New(fault.Invalid, "the request is for the root's own name %q", r.Subject)
-	case sameKey(r.PublicKey, a.cert.PublicKey):
-		return nil, fault.New(fault.Invalid, "the request of %q is for the root's own key", r.Subject)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.permit(ctx); err != nil {
+		return nil, err
+	}
+	switch own := a.signing.cert; {
+	case r.CheckSignature() != nil:
+		return nil, fault.New(fault.Invalid, "the request of %q is not signed with the key it is for", r.Subject)
+	case bytes.Equal(r.RawSubject, own.RawSubject):
+		return nil, fault.New(fault.Invalid, "the request is for the root's own name %q", r.Subject)
+	case sameKey(r.PublicKey, own.PublicKey):
+		return nil, fault.New(fault.Invalid, "the request of %q is for the root's own key", r.Subject)
+	}
 	t, err := a.subordinateTemplate(r, policies)
 	if err != nil {
 		return nil, err
 	}
-	return a.issue(ctx, "", t, r.PublicKey)
+	return a.issue(ctx, a.signing, "", t, r.PublicKey)
 }
 
 // subordinateTemplate is the profile of a bridge CA below an offline root. It

@@ -139,3 +139,17 @@ func TestOpenSSLTwoLevels(t *testing.T) {
 	lists()
 	verify("good.pem", "certificate revoked")
 }
+
+// TestNoRollOverBelowARoot shows that only a root gives the bridge CA a new key.
+func TestNoRollOverBelowARoot(t *testing.T) {
+	root, key := newBridge(t), newKey(t)
+	a, err := crosscert.New(subordinate(t, root, key), key, &memory{}, root.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	_, err = a.Announce(t.Context(), func() (crypto.Signer, error) { asked = true; return newKey(t), nil })
+	if fault.KindOf(err) != fault.Denied || asked {
+		t.Errorf("got %v, asked for a key: %v; want Denied, and no key", err, asked)
+	}
+}

@@ -22,10 +22,10 @@ func (a *Authority) base(validity time.Duration) *x509.Certificate {
 	now := a.instant()
 	return &x509.Certificate{
 		SerialNumber:          newSerial(),
-		NotBefore:             latest(now.Add(-backdate), a.cert.NotBefore),
-		NotAfter:              earliest(now.Add(validity), a.cert.NotAfter),
-		IssuingCertificateURL: []string{a.o.BaseURL + IssuedToPath},
-		CRLDistributionPoints: []string{a.o.BaseURL + CRLPath},
+		NotBefore:             latest(now.Add(-backdate), a.signing.cert.NotBefore),
+		NotAfter:              earliest(now.Add(validity), a.signing.cert.NotAfter),
+		IssuingCertificateURL: []string{a.o.BaseURL + IssuedToPathOf(a.signing.Number)},
+		CRLDistributionPoints: []string{a.o.BaseURL + CRLPathOf(a.signing.Number)},
 	}
 }
 
@@ -97,11 +97,9 @@ func caRepository(url string) func() (pkix.Extension, error) {
 func (a *Authority) signerTemplate(r SignerRequest) (*x509.Certificate, error) {
 	t := a.base(signerValidity)
 	t.Subject, t.Policies = r.Name, r.Policies
-	spki, err := x509.MarshalPKIXPublicKey(r.Key)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "encoding the key of a %s: %w", r.Profile, err)
+	if t.SubjectKeyId = keyIDOf(r.Key); t.SubjectKeyId == nil {
+		return nil, fault.New(fault.Invalid, "the key of a %s is of a kind that cannot be certified", r.Profile)
 	}
-	t.SubjectKeyId = keyID(&x509.Certificate{RawSubjectPublicKeyInfo: spki})
 	switch r.Profile {
 	case ListSigner:
 		t.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment

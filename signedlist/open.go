@@ -23,8 +23,9 @@ const skew = 5 * time.Minute
 // Open verifies a list at the instant at. roots holds what the caller has
 // obtained safely: the bridge CA or the offline root above it, or the signer's
 // certificate itself. The signer's must be made for signing lists and come from
-// a root, or from a bridge CA that a root certified without limits; so no member
-// can sign a list with a certificate below its cross-certificate.
+// a root, from a key that the root has rolled over to, or from a bridge CA that
+// the root certified without limits; so no member can sign a list with a
+// certificate below its cross-certificate.
 //
 // Whether a list may replace the one in use is for [List.Supersedes] to say.
 // With ErrExpired the list is returned too: everything else about it holds, so
@@ -53,7 +54,7 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	case v.ContentType.String() != contentType:
 		return nil, nil, fmt.Errorf("%w: content is of type %v", ErrFormat, v.ContentType)
-	case len(v.Chain) > 3 || len(v.Chain) == 3 && limited(v.Chain[1]) || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
+	case !direct(v.Chain) || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
 		return nil, nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
 	}
 	l := &List{IssuedAt: v.SigningTime, Hash: sha256.Sum256(der)}
@@ -67,6 +68,20 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return l, v.Content, fmt.Errorf("%w: nextUpdate was %s", ErrExpired, l.NextUpdate.Format(time.RFC3339))
 	}
 	return l, v.Content, nil
+}
+
+// direct reports whether the root issued the signer's certificate, be it with
+// another of its keys: link certificates (RFC 4210 §4.4) bear its name on both
+// sides, which no member's do. An offline root has one CA below it that issues in
+// its place.
+func direct(chain []*x509.Certificate) bool {
+	root := chain[len(chain)-1]
+	if len(chain) == 3 && !limited(chain[1]) {
+		return true
+	}
+	return len(chain) == 1 || !slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool {
+		return !bytes.Equal(c.RawSubject, root.RawSubject) || !bytes.Equal(c.RawIssuer, root.RawSubject) && !c.Equal(root)
+	})
 }
 
 // limited reports whether a CA certificate sets any limit to policies, names or

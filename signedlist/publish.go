@@ -26,7 +26,8 @@ type Options struct {
 // Publisher signs lists and numbers them. It is safe for concurrent use, but
 // must be the only one on its archive.
 type Publisher struct {
-	roots   *x509.CertPool // under which its lists can be opened
+	roots   *x509.CertPool      // under which its lists can be opened
+	others  []*x509.Certificate // further anchors, each alone
 	archive Archive
 	o       Options
 
@@ -34,8 +35,10 @@ type Publisher struct {
 	signer Signer
 }
 
-// NewPublisher returns a publisher that signs with s, whose chain ends with the
-// anchor of relying parties, and keeps lists in a.
+// NewPublisher returns a publisher that signs with s and keeps lists in a. Its
+// lists can be opened under the first certificate of s.Chain, and under each
+// other that is self-signed and not expired: what it takes to get there has to
+// be in s.Chain.
 func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 	if o.Validity == 0 {
 		o.Validity = 7 * 24 * time.Hour
@@ -50,12 +53,35 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	root := s.Cert
+	var others []*x509.Certificate
 	if len(s.Chain) > 0 {
-		root = s.Chain[len(s.Chain)-1]
+		root = s.Chain[0]
+		for _, c := range s.Chain[1:] {
+			if !c.Equal(root) && c.CheckSignatureFrom(c) == nil {
+				others = append(others, c)
+			}
+		}
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(root)
-	return &Publisher{signer: s, roots: roots, archive: a, o: o}
+	return &Publisher{signer: s, roots: only(root), others: others, archive: a, o: o}
+}
+
+func only(root *x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	return pool
+}
+
+// everywhere reports whether a list can be opened under the other anchors, too.
+func (p *Publisher) everywhere(der []byte, at time.Time) error {
+	for _, root := range p.others {
+		if at.After(root.NotAfter) {
+			continue
+		}
+		if _, _, err := open(der, only(root), at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SetSigner has later lists signed with s, which has the same root as the signer
@@ -101,7 +127,7 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte
 			return nil, nil, fault.New(fault.Unavailable, "signing no list: the clock shows %s, before list %d was issued", now.Format(time.RFC3339), number)
 		case old != nil && old.Number != number:
 			return nil, nil, fmt.Errorf("the archive holds list %d as number %d", old.Number, number)
-		case err == nil && bytes.Equal(content, oldContent) && now.Before(old.IssuedAt.Add(p.o.Refresh)):
+		case err == nil && bytes.Equal(content, oldContent) && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, now) == nil:
 			old.Entries = entries
 			return old, latest, nil
 		case old == nil:
@@ -118,6 +144,27 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte
 	}
 	p.o.Log.Info("list published", "number", next.Number, "entries", len(entries), "next_update", next.NextUpdate)
 	return next, der, nil
+}
+
+// Latest returns the latest list and its DER without signing anything, expired
+// or not. Errors: NotFound when there is none; those of [Open].
+func (p *Publisher) Latest(ctx context.Context) (*List, []byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, der, err := p.archive.Latest(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Its signer need not be valid any more for it to be the latest.
+	at := p.o.Now()
+	if end := p.signer.Cert.NotAfter; end.Before(at) {
+		at = end
+	}
+	l, err := Open(der, p.roots, at)
+	if errors.Is(err, ErrExpired) {
+		err = nil
+	}
+	return l, der, err
 }
 
 // sign makes l final and signs it.
@@ -138,7 +185,11 @@ func (p *Publisher) sign(l *List, content []byte) ([]byte, error) {
 		return nil, err
 	}
 	// Nothing leaves that relying parties could not open.
-	if _, err := Open(der, p.roots, l.IssuedAt); err != nil {
+	_, err = Open(der, p.roots, l.IssuedAt)
+	if err == nil {
+		err = p.everywhere(der, l.IssuedAt)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("opening the list just signed: %w", err)
 	}
 	l.Hash = sha256.Sum256(der)

@@ -601,7 +601,11 @@ type GetStatusResponse struct {
 	Members      []*StateCount          `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
 	ReconciledAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=reconciled_at,json=reconciledAt,proto3" json:"reconciled_at,omitempty"`
 	// What the last reconciliation could not do; empty when all is well.
-	Problem       string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
+	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
+	// The keys of the bridge CA, the oldest first.
+	BridgeKeys []*BridgeKey `protobuf:"bytes,11,rep,name=bridge_keys,json=bridgeKeys,proto3" json:"bridge_keys,omitempty"`
+	// When the bridge ended; absent while it lives.
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -706,6 +710,118 @@ func (x *GetStatusResponse) GetProblem() string {
 	return ""
 }
 
+func (x *GetStatusResponse) GetBridgeKeys() []*BridgeKey {
+	if x != nil {
+		return x.BridgeKeys
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+// One key of the bridge CA.
+type BridgeKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1.
+	Generation int32 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// announced, signing, retiring, closing or closed.
+	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
+	// When the phase began; absent for a key that never rolled over.
+	Since    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// How many certificates are neither revoked nor expired, without those that
+	// link keys of the bridge CA.
+	InForce       int32                  `protobuf:"varint,5,opt,name=in_force,json=inForce,proto3" json:"in_force,omitempty"`
+	CrlNumber     int64                  `protobuf:"varint,6,opt,name=crl_number,json=crlNumber,proto3" json:"crl_number,omitempty"`
+	CrlNextUpdate *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=crl_next_update,json=crlNextUpdate,proto3" json:"crl_next_update,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BridgeKey) Reset() {
+	*x = BridgeKey{}
+	mi := &file_bridge_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BridgeKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BridgeKey) ProtoMessage() {}
+
+func (x *BridgeKey) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BridgeKey.ProtoReflect.Descriptor instead.
+func (*BridgeKey) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BridgeKey) GetGeneration() int32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *BridgeKey) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *BridgeKey) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *BridgeKey) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *BridgeKey) GetInForce() int32 {
+	if x != nil {
+		return x.InForce
+	}
+	return 0
+}
+
+func (x *BridgeKey) GetCrlNumber() int64 {
+	if x != nil {
+		return x.CrlNumber
+	}
+	return 0
+}
+
+func (x *BridgeKey) GetCrlNextUpdate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CrlNextUpdate
+	}
+	return nil
+}
+
 type StateCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	State         State                  `protobuf:"varint,1,opt,name=state,proto3,enum=bridge.v1.State" json:"state,omitempty"`
@@ -716,7 +832,7 @@ type StateCount struct {
 
 func (x *StateCount) Reset() {
 	*x = StateCount{}
-	mi := &file_bridge_proto_msgTypes[6]
+	mi := &file_bridge_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +844,7 @@ func (x *StateCount) String() string {
 func (*StateCount) ProtoMessage() {}
 
 func (x *StateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[6]
+	mi := &file_bridge_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +857,7 @@ func (x *StateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateCount.ProtoReflect.Descriptor instead.
 func (*StateCount) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{6}
+	return file_bridge_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StateCount) GetState() State {
@@ -767,7 +883,7 @@ type ApplyMemberRequest struct {
 
 func (x *ApplyMemberRequest) Reset() {
 	*x = ApplyMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[7]
+	mi := &file_bridge_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +895,7 @@ func (x *ApplyMemberRequest) String() string {
 func (*ApplyMemberRequest) ProtoMessage() {}
 
 func (x *ApplyMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[7]
+	mi := &file_bridge_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +908,7 @@ func (x *ApplyMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMemberRequest.ProtoReflect.Descriptor instead.
 func (*ApplyMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{7}
+	return file_bridge_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyMemberRequest) GetApplication() *Application {
@@ -811,7 +927,7 @@ type ApplyMemberResponse struct {
 
 func (x *ApplyMemberResponse) Reset() {
 	*x = ApplyMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[8]
+	mi := &file_bridge_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +939,7 @@ func (x *ApplyMemberResponse) String() string {
 func (*ApplyMemberResponse) ProtoMessage() {}
 
 func (x *ApplyMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[8]
+	mi := &file_bridge_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +952,7 @@ func (x *ApplyMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMemberResponse.ProtoReflect.Descriptor instead.
 func (*ApplyMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{8}
+	return file_bridge_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApplyMemberResponse) GetMember() *Member {
@@ -855,7 +971,7 @@ type GetMemberRequest struct {
 
 func (x *GetMemberRequest) Reset() {
 	*x = GetMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[9]
+	mi := &file_bridge_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +983,7 @@ func (x *GetMemberRequest) String() string {
 func (*GetMemberRequest) ProtoMessage() {}
 
 func (x *GetMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[9]
+	mi := &file_bridge_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +996,7 @@ func (x *GetMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemberRequest.ProtoReflect.Descriptor instead.
 func (*GetMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{9}
+	return file_bridge_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetMemberRequest) GetId() string {
@@ -899,7 +1015,7 @@ type GetMemberResponse struct {
 
 func (x *GetMemberResponse) Reset() {
 	*x = GetMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[10]
+	mi := &file_bridge_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1027,7 @@ func (x *GetMemberResponse) String() string {
 func (*GetMemberResponse) ProtoMessage() {}
 
 func (x *GetMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[10]
+	mi := &file_bridge_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1040,7 @@ func (x *GetMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemberResponse.ProtoReflect.Descriptor instead.
 func (*GetMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{10}
+	return file_bridge_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetMemberResponse) GetMember() *Member {
@@ -946,7 +1062,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_bridge_proto_msgTypes[11]
+	mi := &file_bridge_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1074,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[11]
+	mi := &file_bridge_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1087,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{11}
+	return file_bridge_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListMembersRequest) GetPageSize() int32 {
@@ -999,7 +1115,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_bridge_proto_msgTypes[12]
+	mi := &file_bridge_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1127,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[12]
+	mi := &file_bridge_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1140,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{12}
+	return file_bridge_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListMembersResponse) GetMembers() []*MemberSummary {
@@ -1054,7 +1170,7 @@ type ApproveMemberRequest struct {
 
 func (x *ApproveMemberRequest) Reset() {
 	*x = ApproveMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[13]
+	mi := &file_bridge_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1182,7 @@ func (x *ApproveMemberRequest) String() string {
 func (*ApproveMemberRequest) ProtoMessage() {}
 
 func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[13]
+	mi := &file_bridge_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1195,7 @@ func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveMemberRequest.ProtoReflect.Descriptor instead.
 func (*ApproveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{13}
+	return file_bridge_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveMemberRequest) GetId() string {
@@ -1112,7 +1228,7 @@ type ApproveMemberResponse struct {
 
 func (x *ApproveMemberResponse) Reset() {
 	*x = ApproveMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[14]
+	mi := &file_bridge_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1240,7 @@ func (x *ApproveMemberResponse) String() string {
 func (*ApproveMemberResponse) ProtoMessage() {}
 
 func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[14]
+	mi := &file_bridge_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1253,7 @@ func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveMemberResponse.ProtoReflect.Descriptor instead.
 func (*ApproveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{14}
+	return file_bridge_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApproveMemberResponse) GetMember() *Member {
@@ -1158,7 +1274,7 @@ type SuspendMemberRequest struct {
 
 func (x *SuspendMemberRequest) Reset() {
 	*x = SuspendMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1286,7 @@ func (x *SuspendMemberRequest) String() string {
 func (*SuspendMemberRequest) ProtoMessage() {}
 
 func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[15]
+	mi := &file_bridge_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1299,7 @@ func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendMemberRequest.ProtoReflect.Descriptor instead.
 func (*SuspendMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{15}
+	return file_bridge_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SuspendMemberRequest) GetId() string {
@@ -1209,7 +1325,7 @@ type SuspendMemberResponse struct {
 
 func (x *SuspendMemberResponse) Reset() {
 	*x = SuspendMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1337,7 @@ func (x *SuspendMemberResponse) String() string {
 func (*SuspendMemberResponse) ProtoMessage() {}
 
 func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[16]
+	mi := &file_bridge_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1350,7 @@ func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendMemberResponse.ProtoReflect.Descriptor instead.
 func (*SuspendMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{16}
+	return file_bridge_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SuspendMemberResponse) GetMember() *Member {
@@ -1253,7 +1369,7 @@ type PreviewMemberRequest struct {
 
 func (x *PreviewMemberRequest) Reset() {
 	*x = PreviewMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1265,7 +1381,7 @@ func (x *PreviewMemberRequest) String() string {
 func (*PreviewMemberRequest) ProtoMessage() {}
 
 func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[17]
+	mi := &file_bridge_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1278,7 +1394,7 @@ func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberRequest.ProtoReflect.Descriptor instead.
 func (*PreviewMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{17}
+	return file_bridge_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PreviewMemberRequest) GetId() string {
@@ -1317,7 +1433,7 @@ type PreviewMemberResponse struct {
 
 func (x *PreviewMemberResponse) Reset() {
 	*x = PreviewMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1445,7 @@ func (x *PreviewMemberResponse) String() string {
 func (*PreviewMemberResponse) ProtoMessage() {}
 
 func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1458,7 @@ func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberResponse.ProtoReflect.Descriptor instead.
 func (*PreviewMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{18}
+	return file_bridge_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PreviewMemberResponse) GetRecordHash() string {
@@ -1439,7 +1555,7 @@ type PreviewPath struct {
 
 func (x *PreviewPath) Reset() {
 	*x = PreviewPath{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1567,7 @@ func (x *PreviewPath) String() string {
 func (*PreviewPath) ProtoMessage() {}
 
 func (x *PreviewPath) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1580,7 @@ func (x *PreviewPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPath.ProtoReflect.Descriptor instead.
 func (*PreviewPath) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PreviewPath) GetChange() Change {
@@ -1539,7 +1655,7 @@ type Overlap struct {
 
 func (x *Overlap) Reset() {
 	*x = Overlap{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1667,7 @@ func (x *Overlap) String() string {
 func (*Overlap) ProtoMessage() {}
 
 func (x *Overlap) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1680,7 @@ func (x *Overlap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Overlap.ProtoReflect.Descriptor instead.
 func (*Overlap) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Overlap) GetKind() string {
@@ -1607,7 +1723,7 @@ type RequestCrossCertificateRequest struct {
 
 func (x *RequestCrossCertificateRequest) Reset() {
 	*x = RequestCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1735,7 @@ func (x *RequestCrossCertificateRequest) String() string {
 func (*RequestCrossCertificateRequest) ProtoMessage() {}
 
 func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1748,7 @@ func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RequestCrossCertificateRequest) GetId() string {
@@ -1669,7 +1785,7 @@ type RequestCrossCertificateResponse struct {
 
 func (x *RequestCrossCertificateResponse) Reset() {
 	*x = RequestCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1797,7 @@ func (x *RequestCrossCertificateResponse) String() string {
 func (*RequestCrossCertificateResponse) ProtoMessage() {}
 
 func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1810,7 @@ func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RequestCrossCertificateResponse) GetBridgeCa() []byte {
@@ -1745,7 +1861,7 @@ type ProfileField struct {
 
 func (x *ProfileField) Reset() {
 	*x = ProfileField{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1873,7 @@ func (x *ProfileField) String() string {
 func (*ProfileField) ProtoMessage() {}
 
 func (x *ProfileField) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1886,7 @@ func (x *ProfileField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileField.ProtoReflect.Descriptor instead.
 func (*ProfileField) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ProfileField) GetName() string {
@@ -1815,7 +1931,7 @@ type AcceptCrossCertificateRequest struct {
 
 func (x *AcceptCrossCertificateRequest) Reset() {
 	*x = AcceptCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +1943,7 @@ func (x *AcceptCrossCertificateRequest) String() string {
 func (*AcceptCrossCertificateRequest) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +1956,7 @@ func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AcceptCrossCertificateRequest) GetId() string {
@@ -1877,7 +1993,7 @@ type AcceptCrossCertificateResponse struct {
 
 func (x *AcceptCrossCertificateResponse) Reset() {
 	*x = AcceptCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2005,7 @@ func (x *AcceptCrossCertificateResponse) String() string {
 func (*AcceptCrossCertificateResponse) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2018,7 @@ func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AcceptCrossCertificateResponse) GetFindings() []*Finding {
@@ -1940,7 +2056,7 @@ type WithdrawCrossCertificateRequest struct {
 
 func (x *WithdrawCrossCertificateRequest) Reset() {
 	*x = WithdrawCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2068,7 @@ func (x *WithdrawCrossCertificateRequest) String() string {
 func (*WithdrawCrossCertificateRequest) ProtoMessage() {}
 
 func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2081,7 @@ func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawCrossCertificateRequest) GetId() string {
@@ -1998,7 +2114,7 @@ type WithdrawCrossCertificateResponse struct {
 
 func (x *WithdrawCrossCertificateResponse) Reset() {
 	*x = WithdrawCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2126,7 @@ func (x *WithdrawCrossCertificateResponse) String() string {
 func (*WithdrawCrossCertificateResponse) ProtoMessage() {}
 
 func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2139,7 @@ func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WithdrawCrossCertificateResponse) GetMember() *Member {
@@ -2048,7 +2164,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2176,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2189,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Finding) GetRule() string {
@@ -2112,7 +2228,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2240,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2253,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 type GetListResponse struct {
@@ -2153,7 +2269,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2281,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2294,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -2228,7 +2344,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2356,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2369,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -2321,7 +2437,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2449,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2462,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -2391,7 +2507,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2403,7 +2519,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2416,7 +2532,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2459,7 +2575,7 @@ type Person struct {
 
 func (x *Person) Reset() {
 	*x = Person{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2587,7 @@ func (x *Person) String() string {
 func (*Person) ProtoMessage() {}
 
 func (x *Person) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2600,7 @@ func (x *Person) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Person.ProtoReflect.Descriptor instead.
 func (*Person) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Person) GetId() string {
@@ -2553,7 +2669,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2681,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2694,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{35}
+	return file_bridge_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Credential) GetSha256() string {
@@ -2670,7 +2786,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2798,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2811,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{36}
+	return file_bridge_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Proposal) GetHash() string {
@@ -2762,7 +2878,7 @@ type ListPersonsRequest struct {
 
 func (x *ListPersonsRequest) Reset() {
 	*x = ListPersonsRequest{}
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +2890,7 @@ func (x *ListPersonsRequest) String() string {
 func (*ListPersonsRequest) ProtoMessage() {}
 
 func (x *ListPersonsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +2903,7 @@ func (x *ListPersonsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPersonsRequest.ProtoReflect.Descriptor instead.
 func (*ListPersonsRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{37}
+	return file_bridge_proto_rawDescGZIP(), []int{38}
 }
 
 type ListPersonsResponse struct {
@@ -2799,7 +2915,7 @@ type ListPersonsResponse struct {
 
 func (x *ListPersonsResponse) Reset() {
 	*x = ListPersonsResponse{}
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +2927,7 @@ func (x *ListPersonsResponse) String() string {
 func (*ListPersonsResponse) ProtoMessage() {}
 
 func (x *ListPersonsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +2940,7 @@ func (x *ListPersonsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPersonsResponse.ProtoReflect.Descriptor instead.
 func (*ListPersonsResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{38}
+	return file_bridge_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListPersonsResponse) GetPersons() []*Person {
@@ -2850,7 +2966,7 @@ type ProposePersonRequest struct {
 
 func (x *ProposePersonRequest) Reset() {
 	*x = ProposePersonRequest{}
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2862,7 +2978,7 @@ func (x *ProposePersonRequest) String() string {
 func (*ProposePersonRequest) ProtoMessage() {}
 
 func (x *ProposePersonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2875,7 +2991,7 @@ func (x *ProposePersonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposePersonRequest.ProtoReflect.Descriptor instead.
 func (*ProposePersonRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{39}
+	return file_bridge_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ProposePersonRequest) GetPerson() string {
@@ -2929,7 +3045,7 @@ type ProposePersonResponse struct {
 
 func (x *ProposePersonResponse) Reset() {
 	*x = ProposePersonResponse{}
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2941,7 +3057,7 @@ func (x *ProposePersonResponse) String() string {
 func (*ProposePersonResponse) ProtoMessage() {}
 
 func (x *ProposePersonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2954,7 +3070,7 @@ func (x *ProposePersonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposePersonResponse.ProtoReflect.Descriptor instead.
 func (*ProposePersonResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{40}
+	return file_bridge_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ProposePersonResponse) GetPerson() *Person {
@@ -2975,7 +3091,7 @@ type ConfirmPersonRequest struct {
 
 func (x *ConfirmPersonRequest) Reset() {
 	*x = ConfirmPersonRequest{}
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2987,7 +3103,7 @@ func (x *ConfirmPersonRequest) String() string {
 func (*ConfirmPersonRequest) ProtoMessage() {}
 
 func (x *ConfirmPersonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3000,7 +3116,7 @@ func (x *ConfirmPersonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmPersonRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmPersonRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{41}
+	return file_bridge_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ConfirmPersonRequest) GetPerson() string {
@@ -3028,7 +3144,7 @@ type ConfirmPersonResponse struct {
 
 func (x *ConfirmPersonResponse) Reset() {
 	*x = ConfirmPersonResponse{}
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3040,7 +3156,7 @@ func (x *ConfirmPersonResponse) String() string {
 func (*ConfirmPersonResponse) ProtoMessage() {}
 
 func (x *ConfirmPersonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3053,7 +3169,7 @@ func (x *ConfirmPersonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmPersonResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmPersonResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{42}
+	return file_bridge_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ConfirmPersonResponse) GetPerson() *Person {
@@ -3080,7 +3196,7 @@ type RenewCredentialRequest struct {
 
 func (x *RenewCredentialRequest) Reset() {
 	*x = RenewCredentialRequest{}
-	mi := &file_bridge_proto_msgTypes[43]
+	mi := &file_bridge_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3092,7 +3208,7 @@ func (x *RenewCredentialRequest) String() string {
 func (*RenewCredentialRequest) ProtoMessage() {}
 
 func (x *RenewCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[43]
+	mi := &file_bridge_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3105,7 +3221,7 @@ func (x *RenewCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewCredentialRequest.ProtoReflect.Descriptor instead.
 func (*RenewCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{43}
+	return file_bridge_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RenewCredentialRequest) GetRequest() []byte {
@@ -3125,7 +3241,7 @@ type RenewCredentialResponse struct {
 
 func (x *RenewCredentialResponse) Reset() {
 	*x = RenewCredentialResponse{}
-	mi := &file_bridge_proto_msgTypes[44]
+	mi := &file_bridge_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3137,7 +3253,7 @@ func (x *RenewCredentialResponse) String() string {
 func (*RenewCredentialResponse) ProtoMessage() {}
 
 func (x *RenewCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[44]
+	mi := &file_bridge_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3150,7 +3266,7 @@ func (x *RenewCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewCredentialResponse.ProtoReflect.Descriptor instead.
 func (*RenewCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{44}
+	return file_bridge_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RenewCredentialResponse) GetCertificate() []byte {
@@ -3174,7 +3290,7 @@ type WithdrawCredentialRequest struct {
 
 func (x *WithdrawCredentialRequest) Reset() {
 	*x = WithdrawCredentialRequest{}
-	mi := &file_bridge_proto_msgTypes[45]
+	mi := &file_bridge_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3186,7 +3302,7 @@ func (x *WithdrawCredentialRequest) String() string {
 func (*WithdrawCredentialRequest) ProtoMessage() {}
 
 func (x *WithdrawCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[45]
+	mi := &file_bridge_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3199,7 +3315,7 @@ func (x *WithdrawCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCredentialRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{45}
+	return file_bridge_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WithdrawCredentialRequest) GetPerson() string {
@@ -3232,7 +3348,7 @@ type WithdrawCredentialResponse struct {
 
 func (x *WithdrawCredentialResponse) Reset() {
 	*x = WithdrawCredentialResponse{}
-	mi := &file_bridge_proto_msgTypes[46]
+	mi := &file_bridge_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3360,7 @@ func (x *WithdrawCredentialResponse) String() string {
 func (*WithdrawCredentialResponse) ProtoMessage() {}
 
 func (x *WithdrawCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[46]
+	mi := &file_bridge_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3373,7 @@ func (x *WithdrawCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCredentialResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{46}
+	return file_bridge_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WithdrawCredentialResponse) GetPerson() *Person {
@@ -3279,7 +3395,7 @@ type WithdrawRoleRequest struct {
 
 func (x *WithdrawRoleRequest) Reset() {
 	*x = WithdrawRoleRequest{}
-	mi := &file_bridge_proto_msgTypes[47]
+	mi := &file_bridge_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3407,7 @@ func (x *WithdrawRoleRequest) String() string {
 func (*WithdrawRoleRequest) ProtoMessage() {}
 
 func (x *WithdrawRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[47]
+	mi := &file_bridge_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3420,7 @@ func (x *WithdrawRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoleRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRoleRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{47}
+	return file_bridge_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WithdrawRoleRequest) GetPerson() string {
@@ -3337,7 +3453,7 @@ type WithdrawRoleResponse struct {
 
 func (x *WithdrawRoleResponse) Reset() {
 	*x = WithdrawRoleResponse{}
-	mi := &file_bridge_proto_msgTypes[48]
+	mi := &file_bridge_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3349,7 +3465,7 @@ func (x *WithdrawRoleResponse) String() string {
 func (*WithdrawRoleResponse) ProtoMessage() {}
 
 func (x *WithdrawRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[48]
+	mi := &file_bridge_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3362,7 +3478,7 @@ func (x *WithdrawRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoleResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawRoleResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{48}
+	return file_bridge_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WithdrawRoleResponse) GetPerson() *Person {
@@ -3388,7 +3504,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[49]
+	mi := &file_bridge_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3400,7 +3516,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[49]
+	mi := &file_bridge_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3413,7 +3529,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{49}
+	return file_bridge_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Actor) GetPerson() string {
@@ -3460,7 +3576,7 @@ type MemberSummary struct {
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[50]
+	mi := &file_bridge_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3472,7 +3588,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[50]
+	mi := &file_bridge_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3485,7 +3601,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{50}
+	return file_bridge_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -3559,7 +3675,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[51]
+	mi := &file_bridge_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3687,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[51]
+	mi := &file_bridge_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3700,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{51}
+	return file_bridge_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -3695,7 +3811,7 @@ type AcceptedCertificate struct {
 
 func (x *AcceptedCertificate) Reset() {
 	*x = AcceptedCertificate{}
-	mi := &file_bridge_proto_msgTypes[52]
+	mi := &file_bridge_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3707,7 +3823,7 @@ func (x *AcceptedCertificate) String() string {
 func (*AcceptedCertificate) ProtoMessage() {}
 
 func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[52]
+	mi := &file_bridge_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3720,7 +3836,7 @@ func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
 func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{52}
+	return file_bridge_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AcceptedCertificate) GetCertificate() []byte {
@@ -3782,7 +3898,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[53]
+	mi := &file_bridge_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3794,7 +3910,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[53]
+	mi := &file_bridge_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3807,7 +3923,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{53}
+	return file_bridge_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -3869,7 +3985,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[54]
+	mi := &file_bridge_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3881,7 +3997,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[54]
+	mi := &file_bridge_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3894,7 +4010,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{54}
+	return file_bridge_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Projection) GetListed() bool {
@@ -3948,7 +4064,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[55]
+	mi := &file_bridge_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3960,7 +4076,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[55]
+	mi := &file_bridge_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3973,7 +4089,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{55}
+	return file_bridge_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -4046,7 +4162,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[56]
+	mi := &file_bridge_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4058,7 +4174,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[56]
+	mi := &file_bridge_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4071,7 +4187,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{56}
+	return file_bridge_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Application) GetId() string {
@@ -4177,7 +4293,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[57]
+	mi := &file_bridge_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4305,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[57]
+	mi := &file_bridge_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4318,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{57}
+	return file_bridge_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Contact) GetName() string {
@@ -4245,7 +4361,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[58]
+	mi := &file_bridge_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4257,7 +4373,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[58]
+	mi := &file_bridge_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4270,7 +4386,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{58}
+	return file_bridge_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Policy) GetMember() string {
@@ -4308,7 +4424,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[59]
+	mi := &file_bridge_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4320,7 +4436,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[59]
+	mi := &file_bridge_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4333,7 +4449,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{59}
+	return file_bridge_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Directory) GetUrl() string {
@@ -4399,7 +4515,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[60]
+	mi := &file_bridge_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4411,7 +4527,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[60]
+	mi := &file_bridge_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4424,7 +4540,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{60}
+	return file_bridge_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -4469,7 +4585,7 @@ type TestSerials struct {
 
 func (x *TestSerials) Reset() {
 	*x = TestSerials{}
-	mi := &file_bridge_proto_msgTypes[61]
+	mi := &file_bridge_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4481,7 +4597,7 @@ func (x *TestSerials) String() string {
 func (*TestSerials) ProtoMessage() {}
 
 func (x *TestSerials) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[61]
+	mi := &file_bridge_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4494,7 +4610,7 @@ func (x *TestSerials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestSerials.ProtoReflect.Descriptor instead.
 func (*TestSerials) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{61}
+	return file_bridge_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TestSerials) GetValid() string {
@@ -4555,7 +4671,7 @@ const file_bridge_proto_rawDesc = "" +
 	"Permission\x12\x10\n" +
 	"\x03rpc\x18\x01 \x01(\tR\x03rpc\x12&\n" +
 	"\x05scope\x18\x02 \x01(\x0e2\x10.bridge.v1.ScopeR\x05scope\"\x12\n" +
-	"\x10GetStatusRequest\"\xe1\x03\n" +
+	"\x10GetStatusRequest\"\xcf\x04\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bridge\x18\x02 \x01(\tR\x06bridge\x12D\n" +
@@ -4569,7 +4685,21 @@ const file_bridge_proto_rawDesc = "" +
 	"\amembers\x18\b \x03(\v2\x15.bridge.v1.StateCountR\amembers\x12?\n" +
 	"\rreconciled_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\freconciledAt\x12\x18\n" +
 	"\aproblem\x18\n" +
-	" \x01(\tR\aproblem\"J\n" +
+	" \x01(\tR\aproblem\x125\n" +
+	"\vbridge_keys\x18\v \x03(\v2\x14.bridge.v1.BridgeKeyR\n" +
+	"bridgeKeys\x125\n" +
+	"\bended_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\"\xaa\x02\n" +
+	"\tBridgeKey\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x05R\n" +
+	"generation\x12\x14\n" +
+	"\x05phase\x18\x02 \x01(\tR\x05phase\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x127\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x19\n" +
+	"\bin_force\x18\x05 \x01(\x05R\ainForce\x12\x1d\n" +
+	"\n" +
+	"crl_number\x18\x06 \x01(\x03R\tcrlNumber\x12B\n" +
+	"\x0fcrl_next_update\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcrlNextUpdate\"J\n" +
 	"\n" +
 	"StateCount\x12&\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x10.bridge.v1.StateR\x05state\x12\x14\n" +
@@ -4947,7 +5077,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_bridge_proto_goTypes = []any{
 	(Role)(0),                                // 0: bridge.v1.Role
 	(Scope)(0),                               // 1: bridge.v1.Scope
@@ -4960,187 +5090,193 @@ var file_bridge_proto_goTypes = []any{
 	(*Permission)(nil),                       // 8: bridge.v1.Permission
 	(*GetStatusRequest)(nil),                 // 9: bridge.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),                // 10: bridge.v1.GetStatusResponse
-	(*StateCount)(nil),                       // 11: bridge.v1.StateCount
-	(*ApplyMemberRequest)(nil),               // 12: bridge.v1.ApplyMemberRequest
-	(*ApplyMemberResponse)(nil),              // 13: bridge.v1.ApplyMemberResponse
-	(*GetMemberRequest)(nil),                 // 14: bridge.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),                // 15: bridge.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),               // 16: bridge.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),              // 17: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),             // 18: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil),            // 19: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),             // 20: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil),            // 21: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),             // 22: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil),            // 23: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),                      // 24: bridge.v1.PreviewPath
-	(*Overlap)(nil),                          // 25: bridge.v1.Overlap
-	(*RequestCrossCertificateRequest)(nil),   // 26: bridge.v1.RequestCrossCertificateRequest
-	(*RequestCrossCertificateResponse)(nil),  // 27: bridge.v1.RequestCrossCertificateResponse
-	(*ProfileField)(nil),                     // 28: bridge.v1.ProfileField
-	(*AcceptCrossCertificateRequest)(nil),    // 29: bridge.v1.AcceptCrossCertificateRequest
-	(*AcceptCrossCertificateResponse)(nil),   // 30: bridge.v1.AcceptCrossCertificateResponse
-	(*WithdrawCrossCertificateRequest)(nil),  // 31: bridge.v1.WithdrawCrossCertificateRequest
-	(*WithdrawCrossCertificateResponse)(nil), // 32: bridge.v1.WithdrawCrossCertificateResponse
-	(*Finding)(nil),                          // 33: bridge.v1.Finding
-	(*GetListRequest)(nil),                   // 34: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),                  // 35: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),                 // 36: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),                // 37: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),                        // 38: bridge.v1.Rejection
-	(*Person)(nil),                           // 39: bridge.v1.Person
-	(*Credential)(nil),                       // 40: bridge.v1.Credential
-	(*Proposal)(nil),                         // 41: bridge.v1.Proposal
-	(*ListPersonsRequest)(nil),               // 42: bridge.v1.ListPersonsRequest
-	(*ListPersonsResponse)(nil),              // 43: bridge.v1.ListPersonsResponse
-	(*ProposePersonRequest)(nil),             // 44: bridge.v1.ProposePersonRequest
-	(*ProposePersonResponse)(nil),            // 45: bridge.v1.ProposePersonResponse
-	(*ConfirmPersonRequest)(nil),             // 46: bridge.v1.ConfirmPersonRequest
-	(*ConfirmPersonResponse)(nil),            // 47: bridge.v1.ConfirmPersonResponse
-	(*RenewCredentialRequest)(nil),           // 48: bridge.v1.RenewCredentialRequest
-	(*RenewCredentialResponse)(nil),          // 49: bridge.v1.RenewCredentialResponse
-	(*WithdrawCredentialRequest)(nil),        // 50: bridge.v1.WithdrawCredentialRequest
-	(*WithdrawCredentialResponse)(nil),       // 51: bridge.v1.WithdrawCredentialResponse
-	(*WithdrawRoleRequest)(nil),              // 52: bridge.v1.WithdrawRoleRequest
-	(*WithdrawRoleResponse)(nil),             // 53: bridge.v1.WithdrawRoleResponse
-	(*Actor)(nil),                            // 54: bridge.v1.Actor
-	(*MemberSummary)(nil),                    // 55: bridge.v1.MemberSummary
-	(*Member)(nil),                           // 56: bridge.v1.Member
-	(*AcceptedCertificate)(nil),              // 57: bridge.v1.AcceptedCertificate
-	(*Decision)(nil),                         // 58: bridge.v1.Decision
-	(*Projection)(nil),                       // 59: bridge.v1.Projection
-	(*CrossCertificate)(nil),                 // 60: bridge.v1.CrossCertificate
-	(*Application)(nil),                      // 61: bridge.v1.Application
-	(*Contact)(nil),                          // 62: bridge.v1.Contact
-	(*Policy)(nil),                           // 63: bridge.v1.Policy
-	(*Directory)(nil),                        // 64: bridge.v1.Directory
-	(*CA)(nil),                               // 65: bridge.v1.CA
-	(*TestSerials)(nil),                      // 66: bridge.v1.TestSerials
-	(*timestamppb.Timestamp)(nil),            // 67: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil),       // 68: google.protobuf.MethodOptions
+	(*BridgeKey)(nil),                        // 11: bridge.v1.BridgeKey
+	(*StateCount)(nil),                       // 12: bridge.v1.StateCount
+	(*ApplyMemberRequest)(nil),               // 13: bridge.v1.ApplyMemberRequest
+	(*ApplyMemberResponse)(nil),              // 14: bridge.v1.ApplyMemberResponse
+	(*GetMemberRequest)(nil),                 // 15: bridge.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),                // 16: bridge.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),               // 17: bridge.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),              // 18: bridge.v1.ListMembersResponse
+	(*ApproveMemberRequest)(nil),             // 19: bridge.v1.ApproveMemberRequest
+	(*ApproveMemberResponse)(nil),            // 20: bridge.v1.ApproveMemberResponse
+	(*SuspendMemberRequest)(nil),             // 21: bridge.v1.SuspendMemberRequest
+	(*SuspendMemberResponse)(nil),            // 22: bridge.v1.SuspendMemberResponse
+	(*PreviewMemberRequest)(nil),             // 23: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),            // 24: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                      // 25: bridge.v1.PreviewPath
+	(*Overlap)(nil),                          // 26: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),   // 27: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil),  // 28: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                     // 29: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),    // 30: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),   // 31: bridge.v1.AcceptCrossCertificateResponse
+	(*WithdrawCrossCertificateRequest)(nil),  // 32: bridge.v1.WithdrawCrossCertificateRequest
+	(*WithdrawCrossCertificateResponse)(nil), // 33: bridge.v1.WithdrawCrossCertificateResponse
+	(*Finding)(nil),                          // 34: bridge.v1.Finding
+	(*GetListRequest)(nil),                   // 35: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                  // 36: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                 // 37: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),                // 38: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                        // 39: bridge.v1.Rejection
+	(*Person)(nil),                           // 40: bridge.v1.Person
+	(*Credential)(nil),                       // 41: bridge.v1.Credential
+	(*Proposal)(nil),                         // 42: bridge.v1.Proposal
+	(*ListPersonsRequest)(nil),               // 43: bridge.v1.ListPersonsRequest
+	(*ListPersonsResponse)(nil),              // 44: bridge.v1.ListPersonsResponse
+	(*ProposePersonRequest)(nil),             // 45: bridge.v1.ProposePersonRequest
+	(*ProposePersonResponse)(nil),            // 46: bridge.v1.ProposePersonResponse
+	(*ConfirmPersonRequest)(nil),             // 47: bridge.v1.ConfirmPersonRequest
+	(*ConfirmPersonResponse)(nil),            // 48: bridge.v1.ConfirmPersonResponse
+	(*RenewCredentialRequest)(nil),           // 49: bridge.v1.RenewCredentialRequest
+	(*RenewCredentialResponse)(nil),          // 50: bridge.v1.RenewCredentialResponse
+	(*WithdrawCredentialRequest)(nil),        // 51: bridge.v1.WithdrawCredentialRequest
+	(*WithdrawCredentialResponse)(nil),       // 52: bridge.v1.WithdrawCredentialResponse
+	(*WithdrawRoleRequest)(nil),              // 53: bridge.v1.WithdrawRoleRequest
+	(*WithdrawRoleResponse)(nil),             // 54: bridge.v1.WithdrawRoleResponse
+	(*Actor)(nil),                            // 55: bridge.v1.Actor
+	(*MemberSummary)(nil),                    // 56: bridge.v1.MemberSummary
+	(*Member)(nil),                           // 57: bridge.v1.Member
+	(*AcceptedCertificate)(nil),              // 58: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                         // 59: bridge.v1.Decision
+	(*Projection)(nil),                       // 60: bridge.v1.Projection
+	(*CrossCertificate)(nil),                 // 61: bridge.v1.CrossCertificate
+	(*Application)(nil),                      // 62: bridge.v1.Application
+	(*Contact)(nil),                          // 63: bridge.v1.Contact
+	(*Policy)(nil),                           // 64: bridge.v1.Policy
+	(*Directory)(nil),                        // 65: bridge.v1.Directory
+	(*CA)(nil),                               // 66: bridge.v1.CA
+	(*TestSerials)(nil),                      // 67: bridge.v1.TestSerials
+	(*timestamppb.Timestamp)(nil),            // 68: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil),       // 69: google.protobuf.MethodOptions
 }
 var file_bridge_proto_depIdxs = []int32{
-	0,  // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
-	0,  // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
-	54, // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	67, // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
-	8,  // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
-	1,  // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
-	67, // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	67, // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	67, // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
-	11, // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	67, // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
-	3,  // 11: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	61, // 12: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	56, // 13: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	56, // 14: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	55, // 15: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	56, // 16: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	56, // 17: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
-	24, // 18: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
-	25, // 19: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
-	2,  // 20: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
-	28, // 21: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	33, // 22: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	56, // 23: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	56, // 24: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	67, // 25: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	67, // 26: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	38, // 27: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	0,  // 28: bridge.v1.Person.roles:type_name -> bridge.v1.Role
-	40, // 29: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
-	41, // 30: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
-	67, // 31: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
-	67, // 32: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
-	67, // 33: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
-	54, // 34: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
-	67, // 35: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
-	54, // 36: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
-	54, // 37: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
-	67, // 38: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
-	0,  // 39: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
-	39, // 40: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
-	0,  // 41: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
-	39, // 42: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
-	39, // 43: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
-	39, // 44: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
-	0,  // 45: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
-	39, // 46: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
-	0,  // 47: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
-	3,  // 48: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	67, // 49: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	61, // 50: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	3,  // 51: bridge.v1.Member.state:type_name -> bridge.v1.State
-	67, // 52: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	54, // 53: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	67, // 54: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	58, // 55: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	58, // 56: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	59, // 57: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	57, // 58: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	54, // 59: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	67, // 60: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	54, // 61: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	67, // 62: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
-	4,  // 63: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	54, // 64: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	67, // 65: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	3,  // 66: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	60, // 67: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	67, // 68: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	67, // 69: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	62, // 70: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	63, // 71: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	64, // 72: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	65, // 73: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	65, // 74: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	66, // 75: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
-	68, // 76: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
-	5,  // 77: bridge.v1.rule:type_name -> bridge.v1.Rule
-	6,  // 78: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	9,  // 79: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	12, // 80: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	14, // 81: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	16, // 82: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	18, // 83: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	20, // 84: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	22, // 85: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	26, // 86: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	29, // 87: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	31, // 88: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	34, // 89: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	36, // 90: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	42, // 91: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
-	44, // 92: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
-	46, // 93: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
-	48, // 94: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
-	50, // 95: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
-	52, // 96: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
-	7,  // 97: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	10, // 98: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	13, // 99: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	15, // 100: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	17, // 101: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	19, // 102: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	21, // 103: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	23, // 104: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	27, // 105: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	30, // 106: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	32, // 107: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	35, // 108: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	37, // 109: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	43, // 110: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
-	45, // 111: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
-	47, // 112: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
-	49, // 113: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
-	51, // 114: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
-	53, // 115: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
-	97, // [97:116] is the sub-list for method output_type
-	78, // [78:97] is the sub-list for method input_type
-	77, // [77:78] is the sub-list for extension type_name
-	76, // [76:77] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	0,   // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
+	0,   // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
+	55,  // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	68,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	8,   // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
+	1,   // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
+	68,  // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	68,  // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	68,  // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	12,  // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
+	68,  // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	11,  // 11: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
+	68,  // 12: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	68,  // 13: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	68,  // 14: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	68,  // 15: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	3,   // 16: bridge.v1.StateCount.state:type_name -> bridge.v1.State
+	62,  // 17: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	57,  // 18: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	57,  // 19: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	56,  // 20: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	57,  // 21: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
+	57,  // 22: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
+	25,  // 23: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
+	26,  // 24: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
+	2,   // 25: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
+	29,  // 26: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
+	34,  // 27: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	57,  // 28: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	57,  // 29: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	68,  // 30: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	68,  // 31: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	39,  // 32: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	0,   // 33: bridge.v1.Person.roles:type_name -> bridge.v1.Role
+	41,  // 34: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
+	42,  // 35: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
+	68,  // 36: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	68,  // 37: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	68,  // 38: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	55,  // 39: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
+	68,  // 40: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	55,  // 41: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
+	55,  // 42: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
+	68,  // 43: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	0,   // 44: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
+	40,  // 45: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
+	0,   // 46: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
+	40,  // 47: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
+	40,  // 48: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
+	40,  // 49: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
+	0,   // 50: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
+	40,  // 51: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
+	0,   // 52: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
+	3,   // 53: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	68,  // 54: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	62,  // 55: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	3,   // 56: bridge.v1.Member.state:type_name -> bridge.v1.State
+	68,  // 57: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	55,  // 58: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	68,  // 59: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	59,  // 60: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	59,  // 61: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	60,  // 62: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	58,  // 63: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	55,  // 64: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	68,  // 65: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	55,  // 66: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
+	68,  // 67: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	4,   // 68: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	55,  // 69: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	68,  // 70: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	3,   // 71: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	61,  // 72: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	68,  // 73: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	68,  // 74: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	63,  // 75: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	64,  // 76: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	65,  // 77: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	66,  // 78: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	66,  // 79: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	67,  // 80: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
+	69,  // 81: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,   // 82: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,   // 83: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,   // 84: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	13,  // 85: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	15,  // 86: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	17,  // 87: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	19,  // 88: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	21,  // 89: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	23,  // 90: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	27,  // 91: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	30,  // 92: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	32,  // 93: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	35,  // 94: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	37,  // 95: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	43,  // 96: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	45,  // 97: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	47,  // 98: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	49,  // 99: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	51,  // 100: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	53,  // 101: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	7,   // 102: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10,  // 103: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	14,  // 104: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	16,  // 105: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	18,  // 106: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	20,  // 107: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	22,  // 108: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	24,  // 109: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	28,  // 110: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	31,  // 111: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	33,  // 112: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	36,  // 113: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	38,  // 114: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	44,  // 115: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	46,  // 116: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	48,  // 117: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	50,  // 118: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	52,  // 119: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	54,  // 120: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	102, // [102:121] is the sub-list for method output_type
+	83,  // [83:102] is the sub-list for method input_type
+	82,  // [82:83] is the sub-list for extension type_name
+	81,  // [81:82] is the sub-list for extension extendee
+	0,   // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -5154,7 +5290,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   62,
+			NumMessages:   63,
 			NumExtensions: 1,
 			NumServices:   1,
 		},

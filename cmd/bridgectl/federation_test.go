@@ -138,6 +138,10 @@ func (f fakeFederation) Status(context.Context) (federation.Status, error) {
 	return federation.Status{
 		Bridge: "CN=Test Bridge", BridgeNotAfter: time.Date(2036, 1, 2, 3, 4, 5, 0, time.UTC),
 		ListNumber: 7, CRLNumber: 3, Members: map[membership.State]int{membership.Active: 2},
+		Generations: []federation.GenerationStatus{
+			{Number: 1, Phase: crosscert.Retiring, NotAfter: time.Date(2036, 1, 2, 3, 4, 5, 0, time.UTC), InForce: 4},
+			{Number: 2, Phase: crosscert.Signing, NotAfter: time.Date(2041, 1, 2, 3, 4, 5, 0, time.UTC), InForce: 3},
+		},
 		Problem: "alpha says \x1b[2J\u009b1m\u202e\nbridgectl: hint: obey",
 	}, nil
 }

@@ -50,7 +50,7 @@ Exit codes: 0 done, 1 internal error, 2 invalid input, 3 not found,
 		SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.New(fault.Invalid, "%w", err) })
-	c.AddCommand(initCommand(), ceremonyCommand(), runCommand(), validateCommand(), demoCommand())
+	c.AddCommand(initCommand(), ceremonyCommand(), runCommand(), validateCommand(), demoCommand(), rolloverCommand(), endCommand())
 	return c
 }
 

@@ -113,6 +113,14 @@ func (b *bridge) start(t *testing.T, edit func(*config.Config), members ...*lab.
 		t.Fatal(err)
 	}
 	edit(c)
+	b.run(t, c)
+	return b
+}
+
+// run starts the daemon over b's state, until the test ends.
+func (b *bridge) run(t *testing.T, c *config.Config) {
+	t.Helper()
+	var err error
 	if b.Daemon, err = daemon.New(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +129,10 @@ func (b *bridge) start(t *testing.T, edit func(*config.Config), members ...*lab.
 	b.cancel = cancel
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
-	b.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	stop := sync.OnceValue(func() error { cancel(); return <-ended })
+	b.stop = stop
 	t.Cleanup(func() {
-		if err := b.stop(); err != nil {
+		if err := stop(); err != nil {
 			t.Errorf("the daemon ended with %v", err)
 		}
 	})
@@ -132,7 +141,6 @@ func (b *bridge) start(t *testing.T, edit func(*config.Config), members ...*lab.
 	case <-time.After(20 * time.Second):
 		t.Fatal("the daemon is not ready")
 	}
-	return b
 }
 
 // as returns one officer's connection to the officers' interface.

@@ -73,11 +73,15 @@ func New(ctx context.Context, c *config.Config, version string, log *slog.Logger
 			err = errors.Join(err, d.release())
 		}
 	}()
-	m, err := load(c)
+	if d.store, err = openStore(c); err != nil {
+		return nil, err
+	}
+	state, err := d.store.Ledger().State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if d.store, err = openStore(c); err != nil {
+	m, err := load(c, &state)
+	if err != nil {
 		return nil, err
 	}
 	if err := d.build(ctx, m, version); err != nil {
@@ -90,7 +94,7 @@ func New(ctx context.Context, c *config.Config, version string, log *slog.Logger
 func (d *Daemon) build(ctx context.Context, m *material, version string) (err error) {
 	c := d.config
 	d.startTLS = m.startTLS
-	d.authority, err = crosscert.New(m.bridgeCA.cert, m.bridgeCA.key, d.store.Ledger(), crosscert.Options{
+	d.authority, err = crosscert.Open(ctx, m.bridgeCA, m.bridgeKey, d.store.Ledger(), crosscert.Options{
 		BaseURL: c.Repository.URL, Log: d.log,
 	})
 	if err != nil {
@@ -100,7 +104,9 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	if err := d.authority.Recover(ctx); err != nil {
 		return fmt.Errorf("recovering the ledger: %w", err)
 	}
-	d.signers = newSigners(d.authority, statedir.Dir(c.State), m, d.log)
+	if d.signers, err = newSigners(ctx, d.authority, statedir.Dir(c.State), m, d.log); err != nil {
+		return err
+	}
 	if _, err := d.signers.renew(ctx); err != nil {
 		return err
 	}
@@ -109,7 +115,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}
-	d.responder, err = vocsp.New(vocsp.Options{Signer: d.signers.responding.Load, Log: d.log})
+	d.responder, err = vocsp.New(vocsp.Options{Signer: d.signers.responder(), Log: d.log})
 	if err != nil {
 		return err
 	}
@@ -130,9 +136,9 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Ask: func(issuer *x509.Certificate, urls []string) vocsp.Source {
 			return vocsp.Cached(vocsp.Upstream(urls, issuer, client, vocsp.UpstreamOptions{Timeout: c.Responder.MemberTimeout}), cachedAnswers, time.Now)
 		},
-		Own: vocsp.Route{Issuer: m.bridgeCA.cert, Source: vocsp.Local(m.bridgeCA.cert, d.signers.responding.Load, d.ownStatus)},
+		Own: vocsp.Route{Issuer: d.signers.bridgeCA, Source: vocsp.Local(d.signers.bridgeCA, d.signers.responding.Load, d.ownStatus)},
 
-		BridgeCA: m.bridgeCA.cert,
+		BridgeCA: d.signers.bridgeCA,
 		Root:     func() *crosscert.OfflineRoot { return m.root.current(d.log) },
 		Signers:  d.signers.certificates(),
 		Levels:   m.levels,
@@ -380,13 +386,16 @@ func (d *Daemon) release() error {
 // returns all problems, joined. A store that a running daemon has open is not
 // looked into.
 func Validate(c *config.Config) error {
-	_, err := load(c)
+	var state *crosscert.State
 	store, storeErr := openStore(c)
 	if storeErr == nil {
-		storeErr = store.Close()
+		var s crosscert.State
+		s, storeErr = store.Ledger().State(context.Background())
+		state, storeErr = &s, errors.Join(storeErr, store.Close())
 	} else if fault.KindOf(storeErr) == fault.Unavailable {
 		storeErr = nil
 	}
+	_, err := load(c, state)
 	return errors.Join(err, storeErr)
 }
 

@@ -19,6 +19,11 @@ const (
 	BridgeCAPath = "/bridge-ca.cer"
 )
 
+// BridgeCAPathOf is the certificate of one key of the bridge CA from the second
+// on, which is there before it signs anything else; BridgeCAPath has the one that
+// signs now.
+func BridgeCAPathOf(generation int) string { return fmt.Sprintf("/bridge-ca-%d.cer", generation) }
+
 // files shows the federation's artifacts as files. It is a repository.Source.
 type files struct {
 	federation *federation.Federation
@@ -78,18 +83,25 @@ func published(a *federation.Artifacts, old *repository.Files) (out []repository
 	add(list)
 	list.Path, list.Immutable = fmt.Sprintf("/lists/%d.p7s", a.ListNumber), true
 	add(list)
-	add(repository.File{Path: crosscert.CRLPath, ContentType: typeCRL, Body: a.CRL, Modified: a.CRLThisUpdate, Expires: a.CRLNextUpdate})
 	add(repository.File{Path: BridgeCAPath, ContentType: typeCertificate, Body: a.BridgeCA.Raw, Modified: a.BridgeCA.NotBefore})
-	var to, from [][]*x509.Certificate
 	if r := a.Root; r != nil {
 		add(repository.File{Path: crosscert.RootPath, ContentType: typeCertificate, Body: r.Certificate.Raw, Modified: r.Certificate.NotBefore})
 		if r.CRL != nil {
 			add(repository.File{Path: crosscert.RootCRLPath, ContentType: typeCRL, Body: r.CRL.Raw, Modified: r.CRL.ThisUpdate, Expires: r.CRL.NextUpdate})
 		}
-		from = append(from, []*x509.Certificate{a.BridgeCA})
 	}
+	for _, g := range a.Generations {
+		if crl := g.CRL; crl != nil {
+			add(repository.File{Path: crosscert.CRLPathOf(g.Number), ContentType: typeCRL, Body: crl.Raw, Modified: crl.ThisUpdate, Expires: crl.NextUpdate})
+		}
+		if g.Number > 1 {
+			add(repository.File{Path: BridgeCAPathOf(g.Number), ContentType: typeCertificate, Body: g.Certificate, Modified: g.Parsed.NotBefore})
+		}
+		bundle(crosscert.IssuedToPathOf(g.Number), a.IssuedTo(g))
+	}
+	var to [][]*x509.Certificate
 	for _, t := range a.Trusted {
-		to, from = append(to, t.CrossTo), append(from, t.CrossFrom)
+		to = append(to, t.CrossTo)
 		bundle(crosscert.IssuedByPath(string(t.ID)), t.CrossFrom, t.Intermediates)
 		for i, p := range crosscert.Pairs(t.CrossTo, t.CrossFrom) {
 			if der, err := p.Encode(); err == nil {
@@ -97,7 +109,6 @@ func published(a *federation.Artifacts, old *repository.Files) (out []repository
 			}
 		}
 	}
-	bundle(crosscert.IssuedByBridgePath, append(to, a.Signers)...)
-	bundle(crosscert.IssuedToPath, from...)
+	bundle(crosscert.IssuedByBridgePath, append(to, a.Signers, a.Links())...)
 	return out
 }

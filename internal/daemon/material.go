@@ -8,8 +8,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"time"
 
+	"bridge.example/crosscert"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
@@ -24,71 +26,145 @@ type pair struct {
 
 // material is what a bridge signs and speaks TLS with.
 type material struct {
-	bridgeCA, listSigner, ocspSigner pair
-	adminCA                          pair
-	root                             *root // nil when the bridge CA signed itself
-	adminServer                      tls.Certificate
-	startTLS                         *tls.Config // nil when not offered
-	levels                           []x509.OID
+	bridgeCA               *x509.Certificate // of the first key
+	bridgeKeys             map[int]crypto.Signer
+	listSigner, ocspSigner pair
+	adminServer            tls.Certificate
+	adminCA                pair
+	root                   *root       // nil when the bridge CA signed itself
+	startTLS               *tls.Config // nil when not offered
+	levels                 []x509.OID
 }
 
-// load reads keys and certificates, and reports all problems at once.
-func load(c *config.Config) (*material, error) {
+// bridgeKey is for [crosscert.Open].
+func (m *material) bridgeKey(generation int) (crypto.Signer, error) {
+	return m.bridgeKeys[generation], nil
+}
+
+// load reads keys and certificates, and reports all problems at once. What
+// signs in the bridge CA's name is in the ledger: s says which keys there are,
+// and nil, of a ledger that another process has open, that they are not known.
+func load(c *config.Config, s *crosscert.State) (*material, error) {
 	d := statedir.Dir(c.State)
 	passphrase, err := keys.Passphrase(c.Keys.PassphraseFile)
 	if err != nil {
 		return nil, err
 	}
-	m := &material{}
-	var errs []error
-	// A wrong PIN is tried once: tokens lock after a few.
-	denied := false
-	read := func(name, locator string) pair {
-		if denied {
-			return pair{}
-		}
-		if locator == "" {
-			locator = d.Key(name)
-		}
-		p, err := readPair(d, name, locator, passphrase)
-		denied = fault.KindOf(err) == fault.Denied && err != nil
-		if err != nil {
-			errs = append(errs, err)
-		}
-		return p
+	m := &material{bridgeKeys: map[int]crypto.Signer{}}
+	r := reader{d: d, passphrase: passphrase, ended: s != nil && !s.EndedAt.IsZero()}
+	m.bridgeCA = r.certificate(statedir.BridgeCA)
+	var current []*x509.Certificate // that what signs for the bridge may come from
+	if s != nil {
+		current = r.bridgeKeys(m, *s, c.Keys.BridgeCA)
 	}
-	m.bridgeCA, m.listSigner, m.ocspSigner = read(statedir.BridgeCA, c.Keys.BridgeCA), read(statedir.ListSigner, c.Keys.ListSigner), read(statedir.OCSPSigner, c.Keys.OCSPSigner)
-	server := read(statedir.AdminServer, "")
-	m.adminCA = read(statedir.AdminCA, "") // persons come and go while the service runs
+	m.listSigner, m.ocspSigner = r.signer(statedir.ListSigner, c.Keys.ListSigner), r.signer(statedir.OCSPSigner, c.Keys.OCSPSigner)
+	server := r.pair(statedir.AdminServer, "")
+	m.adminCA = r.pair(statedir.AdminCA, "") // persons come and go while the service runs
 	if c.Directory.Certificate != "" {
 		t, err := tls.LoadX509KeyPair(c.Directory.Certificate, c.Directory.Key)
 		if err != nil {
-			errs = append(errs, fault.New(fault.Invalid, "directory.certificate: %w", err))
+			r.problem(fault.New(fault.Invalid, "directory.certificate: %w", err))
 		}
 		m.startTLS = &tls.Config{Certificates: []tls.Certificate{t}, MinVersion: tls.VersionTLS12}
 	}
 	for _, l := range c.Bridge.Policies {
 		oid, err := x509.ParseOID(l.OID)
-		errs = append(errs, err)
+		r.problem(err)
 		m.levels = append(m.levels, oid)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(r.errs...); err != nil {
 		return nil, err
 	}
 	for _, signer := range []*x509.Certificate{m.listSigner.cert, m.ocspSigner.cert} {
-		if err := signer.CheckSignatureFrom(m.bridgeCA.cert); err != nil {
-			errs = append(errs, fault.New(fault.Invalid, "certificate of %q was not issued by this bridge CA: %w", signer.Subject, err))
+		if s != nil && !slices.ContainsFunc(current, func(ca *x509.Certificate) bool { return signer.CheckSignatureFrom(ca) == nil }) {
+			r.problem(fault.New(fault.Invalid, "certificate of %q was not issued by this bridge CA", signer.Subject))
 		}
 	}
-	m.root, err = readRoot(d, m.bridgeCA.cert, m.levels)
-	errs = append(errs, err)
+	m.root, err = readRoot(d, m.bridgeCA, m.levels)
+	r.problem(err)
 	m.adminServer = tls.Certificate{Certificate: [][]byte{server.cert.Raw}, PrivateKey: server.key, Leaf: server.cert}
-	return m, errors.Join(errs...)
+	return m, errors.Join(r.errs...)
+}
+
+// reader reads from a state directory and collects what is wrong.
+type reader struct {
+	d          statedir.Dir
+	passphrase []byte
+	ended      bool // the bridge: nothing signs any more, and nothing need be valid
+	// denied is set by a wrong PIN, which is tried once: tokens lock after a few.
+	denied bool
+	errs   []error
+}
+
+func (r *reader) problem(err error) {
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+}
+
+func (r *reader) certificate(name string) *x509.Certificate {
+	c, err := r.d.ReadCertificate(name)
+	r.problem(err)
+	return c
+}
+
+// signer reads what signs in the bridge's name, of which an ended bridge has no
+// more need.
+func (r *reader) signer(name, locator string) pair {
+	if r.ended {
+		return pair{cert: r.certificate(name)}
+	}
+	return r.pair(name, locator)
+}
+
+func (r *reader) pair(name, locator string) pair {
+	if r.denied {
+		return pair{}
+	}
+	if locator == "" {
+		locator = r.d.Key(name)
+	}
+	p, err := readPair(r.d, name, locator, r.passphrase, r.ended)
+	r.denied = fault.KindOf(err) == fault.Denied && err != nil
+	r.problem(err)
+	return p
+}
+
+// bridgeKeys opens the keys of all generations that are not closed, and returns
+// the certificates of all. locator is that of the first.
+func (r *reader) bridgeKeys(m *material, s crosscert.State, locator string) (certs []*x509.Certificate) {
+	if len(s.Generations) == 0 {
+		p := r.pair(statedir.BridgeCA, locator)
+		m.bridgeKeys[1] = p.key
+		return []*x509.Certificate{p.cert}
+	}
+	for _, g := range s.Generations {
+		cert, err := x509.ParseCertificate(g.Certificate)
+		if err != nil {
+			r.problem(fault.New(fault.Internal, "generation %d of the bridge CA: %w", g.Number, err))
+			continue
+		}
+		certs = append(certs, cert)
+		if g.Phase == crosscert.Closed || r.denied {
+			continue
+		}
+		if g.Number > 1 || locator == "" {
+			locator = r.d.Key(statedir.BridgeCAOf(g.Number))
+		}
+		key, err := keys.Open(locator, r.passphrase)
+		r.denied = fault.KindOf(err) == fault.Denied && err != nil
+		r.problem(err)
+		m.bridgeKeys[g.Number] = key
+		if g.Phase == crosscert.Signing && !r.ended && time.Now().After(cert.NotAfter) {
+			r.problem(fault.New(fault.Invalid, "the certificate of the bridge CA's generation %d expired on %s", g.Number, cert.NotAfter.Format(time.RFC3339)))
+		}
+	}
+	return certs
 }
 
 // readPair reads a certificate and its key, and checks that they belong
-// together and that the certificate is valid now.
-func readPair(d statedir.Dir, name, locator string, passphrase []byte) (p pair, err error) {
+// together and that the certificate is valid now, unless it may have expired.
+func readPair(d statedir.Dir, name, locator string, passphrase []byte, expired bool) (p pair, err error) {
 	var certErr, keyErr error
 	p.cert, certErr = d.ReadCertificate(name)
 	p.key, keyErr = keys.Open(locator, passphrase)
@@ -98,7 +174,7 @@ func readPair(d statedir.Dir, name, locator string, passphrase []byte) (p pair, 
 	if !samePublicKey(p.key.Public(), p.cert.PublicKey) {
 		return pair{}, fault.New(fault.Invalid, "the key of %s is not the one in certificate %s", name, d.Certificate(name))
 	}
-	if now := time.Now(); now.Before(p.cert.NotBefore) || now.After(p.cert.NotAfter) {
+	if now := time.Now(); now.Before(p.cert.NotBefore) || now.After(p.cert.NotAfter) && !expired {
 		return pair{}, fault.New(fault.Invalid, "certificate %s is valid from %s to %s, which is not now",
 			d.Certificate(name), p.cert.NotBefore.Format(time.RFC3339), p.cert.NotAfter.Format(time.RFC3339))
 	}

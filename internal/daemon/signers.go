@@ -29,8 +29,9 @@ const (
 type signers struct {
 	authority *crosscert.Authority
 	dir       statedir.Dir
-	bridgeCA  *x509.Certificate
-	root      *root // nil when the bridge CA signed itself
+	bridgeCA  *x509.Certificate   // of the key that signs
+	chain     []*x509.Certificate // what lists carry, for whoever has any of the bridge CA's keys as anchor
+	root      *root               // nil when the bridge CA signed itself
 	levels    []x509.OID
 	log       *slog.Logger
 
@@ -39,24 +40,46 @@ type signers struct {
 	responding atomic.Pointer[ocsp.Signer]
 }
 
-func newSigners(a *crosscert.Authority, dir statedir.Dir, m *material, log *slog.Logger) *signers {
-	s := &signers{authority: a, dir: dir, bridgeCA: m.bridgeCA.cert, root: m.root, levels: m.levels, log: log, list: m.listSigner, ocsp: m.ocspSigner}
+func newSigners(ctx context.Context, a *crosscert.Authority, dir statedir.Dir, m *material, log *slog.Logger) (*signers, error) {
+	s := &signers{authority: a, dir: dir, bridgeCA: a.Certificate(), root: m.root, levels: m.levels, log: log, list: m.listSigner, ocsp: m.ocspSigner}
+	generations, err := a.Generations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.chain = []*x509.Certificate{s.bridgeCA}
+	for _, g := range generations {
+		for _, der := range [][]byte{g.Certificate, g.OldWithNew, g.NewWithOld} {
+			if cert, err := x509.ParseCertificate(der); err == nil && !cert.Equal(s.bridgeCA) && time.Now().Before(cert.NotAfter) {
+				s.chain = append(s.chain, cert)
+			}
+		}
+	}
+	if s.root != nil {
+		s.chain = append(s.chain, s.root.offline.Certificate)
+	}
 	s.respond()
-	return s
+	return s, nil
 }
 
-// respond has OCSP responses signed under the newest certificate.
+// respond has OCSP responses signed under the newest certificate; nothing signs
+// them once the bridge has ended.
 func (s *signers) respond() {
-	s.responding.Store(&ocsp.Signer{Cert: s.ocsp.cert, Key: s.ocsp.key})
+	if s.ocsp.key != nil {
+		s.responding.Store(&ocsp.Signer{Cert: s.ocsp.cert, Key: s.ocsp.key})
+	}
+}
+
+// responder is for [vocsp.Options]: nil when nothing signs responses.
+func (s *signers) responder() func() *ocsp.Signer {
+	if s.responding.Load() == nil {
+		return nil
+	}
+	return s.responding.Load
 }
 
 // listing is what signs lists, under the newest certificate.
 func (s *signers) listing() cms.Signer {
-	chain := []*x509.Certificate{s.bridgeCA}
-	if s.root != nil {
-		chain = append(chain, s.root.offline.Certificate)
-	}
-	return cms.Signer{Cert: s.list.cert, Chain: chain, Key: s.list.key}
+	return cms.Signer{Cert: s.list.cert, Chain: s.chain, Key: s.list.key}
 }
 
 func (s *signers) certificates() []*x509.Certificate {
@@ -89,9 +112,13 @@ func (s *signers) run(ctx context.Context, announce func(context.Context) error)
 }
 
 // renew obtains new certificates, for the same keys, in place of those that end
-// soon, and keeps them in the state directory. It reports whether there is a new
-// one, even if the error says that another could not be had, or kept.
+// soon or come from a key of the bridge CA that has rolled over, and keeps them
+// in the state directory. It reports whether there is a new one, even if the
+// error says that another could not be had, or kept.
 func (s *signers) renew(ctx context.Context) (renewed bool, err error) {
+	if ended, err := s.authority.Ended(ctx); err != nil || !ended.IsZero() {
+		return false, err
+	}
 	if r := s.root.current(s.log); r != nil {
 		if err := r.Supports(s.bridgeCA, time.Now()); err != nil {
 			s.log.Error("signers are not renewed", "err", err)
@@ -108,7 +135,8 @@ func (s *signers) renew(ctx context.Context) (renewed bool, err error) {
 		{statedir.OCSPSigner, crosscert.OCSPSigner, &s.ocsp},
 	} {
 		// One that ends with the bridge CA cannot be had for longer.
-		if time.Now().Add(renewAhead).Before(r.pair.cert.NotAfter) || !r.pair.cert.NotAfter.Before(s.bridgeCA.NotAfter) {
+		lasts := time.Now().Add(renewAhead).Before(r.pair.cert.NotAfter) || !r.pair.cert.NotAfter.Before(s.bridgeCA.NotAfter)
+		if lasts && r.pair.cert.CheckSignatureFrom(s.bridgeCA) == nil {
 			continue
 		}
 		cert, err := s.authority.IssueSigner(ctx, crosscert.SignerRequest{

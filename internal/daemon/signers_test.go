@@ -49,14 +49,15 @@ func founded(t *testing.T) (*signers, *boltstore.Store) {
 	store, err := boltstore.Create(filepath.Join(dir, "bridge.db"))
 	must(err)
 	t.Cleanup(func() { store.Close() })
-	m := &material{bridgeCA: pair{key: key()}, listSigner: pair{key: key()}, ocspSigner: pair{key: key()}}
-	m.bridgeCA.cert, err = crosscert.NewRoot(m.bridgeCA.key, pkix.Name{CommonName: "Bridge CA"}, time.Now(), time.Now().Add(3*365*day))
+	caKey := key()
+	m := &material{listSigner: pair{key: key()}, ocspSigner: pair{key: key()}}
+	m.bridgeCA, err = crosscert.NewRoot(caKey, pkix.Name{CommonName: "Bridge CA"}, time.Now(), time.Now().Add(3*365*day))
 	must(err)
 	level, err := x509.ParseOID("1.3.6.1.4.1.32473.1.1")
 	must(err)
 	m.levels = []x509.OID{level}
 	log := slog.New(slog.DiscardHandler)
-	a, err := crosscert.New(m.bridgeCA.cert, m.bridgeCA.key, store.Ledger(), crosscert.Options{BaseURL: "http://repository.example", Log: log})
+	a, err := crosscert.New(m.bridgeCA, caKey, store.Ledger(), crosscert.Options{BaseURL: "http://repository.example", Log: log})
 	must(err)
 	for profile, p := range map[crosscert.Profile]*pair{crosscert.ListSigner: &m.listSigner, crosscert.OCSPSigner: &m.ocspSigner} {
 		p.cert, err = a.IssueSigner(t.Context(), crosscert.SignerRequest{
@@ -64,7 +65,9 @@ func founded(t *testing.T) (*signers, *boltstore.Store) {
 		})
 		must(err)
 	}
-	return newSigners(a, statedir.Dir(dir), m, log), store
+	s, err := newSigners(t.Context(), a, statedir.Dir(dir), m, log)
+	must(err)
+	return s, store
 }
 
 // TestSignersAreRenewed runs for the whole life of a bridge CA. Whenever somebody

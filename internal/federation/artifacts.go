@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"bytes"
 	"crypto/x509"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 type Artifacts struct {
 	BridgeCA *x509.Certificate
 	Root     *crosscert.OfflineRoot // nil when the bridge CA signed itself
+	Ended    bool                   // the bridge: this is what is left of it
 	Signers  []*x509.Certificate    // of the list and of OCSP responses
 
 	List           []byte // CMS SignedData, DER
@@ -21,7 +23,10 @@ type Artifacts struct {
 	ListNextUpdate time.Time
 	Listed         []membership.ID // members that this list trusts
 
-	CRL           []byte // DER
+	// Generations are the keys of the bridge CA, the oldest first.
+	Generations []Generation
+
+	CRL           []byte // DER, of the generation that signs
 	CRLNumber     int64
 	CRLThisUpdate time.Time
 	CRLNextUpdate time.Time
@@ -31,6 +36,40 @@ type Artifacts struct {
 
 	once  sync.Once // guards paths
 	paths paths
+}
+
+// Generation is one key of the bridge CA as it is published.
+type Generation struct {
+	crosscert.Generation
+	Parsed *x509.Certificate   // its self-signed certificate
+	Links  []*x509.Certificate // OldWithNew and NewWithOld that are valid, if any
+	CRL    *x509.RevocationList
+}
+
+// Links are the link certificates between all keys of the bridge CA.
+func (a *Artifacts) Links() (out []*x509.Certificate) {
+	for _, g := range a.Generations {
+		out = append(out, g.Links...)
+	}
+	return out
+}
+
+// IssuedTo are the certificates issued to a generation: by members, and by the
+// generations beside it.
+func (a *Artifacts) IssuedTo(g Generation) (out []*x509.Certificate) {
+	all := a.Links()
+	if a.Root != nil {
+		all = append(all, a.BridgeCA)
+	}
+	for _, t := range a.Trusted {
+		all = append(all, t.CrossFrom...)
+	}
+	for _, c := range all {
+		if bytes.Equal(c.RawSubjectPublicKeyInfo, g.Parsed.RawSubjectPublicKeyInfo) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Trusted is one member in force: its CA certificates, and the
@@ -75,6 +114,17 @@ type CrossCertificate struct {
 	Reason    string
 }
 
+// GenerationStatus is how one key of the bridge CA stands.
+type GenerationStatus struct {
+	Number        int
+	Phase         crosscert.Phase
+	Since         time.Time // zero for a key that never rolled over
+	NotAfter      time.Time
+	InForce       int // certificates, without links
+	CRLNumber     int64
+	CRLNextUpdate time.Time
+}
+
 // Status is how the federation stands.
 type Status struct {
 	Bridge         string // subject name of the bridge CA
@@ -84,6 +134,8 @@ type Status struct {
 	CRLNumber      int64
 	CRLNextUpdate  time.Time
 	Members        map[membership.State]int
+	Generations    []GenerationStatus // of the bridge CA's key, the oldest first
+	EndedAt        time.Time          // zero while the bridge lives
 	ReconciledAt   time.Time
 	// Problem is what the last reconciliation could not do; empty when all is well.
 	Problem string

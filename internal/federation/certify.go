@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -59,7 +60,9 @@ func (f *Federation) revoke(ctx context.Context, certs []*x509.Certificate, why 
 }
 
 // renew issues what a member in force needs and does not have, then revokes
-// what it has and does not need.
+// what it has and does not need: superseded, or cessationOfOperation where its
+// CA of that name is gone from the record. What the bridge's key before the
+// present one issued stays beside while it still says the same.
 func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member, halt error) error {
 	wanted, err := f.requests(t, m)
 	if err != nil {
@@ -85,7 +88,20 @@ func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member,
 		}
 		t.CrossTo = append(t.CrossTo, cert)
 	}
-	return f.revoke(ctx, live, crosscert.Superseded)
+	var errs []error
+	for _, c := range live {
+		remains := func(r crosscert.Request) bool { return f.Authority.Remains(c, r) }
+		named := func(r crosscert.Request) bool { return bytes.Equal(r.Subject.RawSubject, c.RawSubject) }
+		switch {
+		case slices.ContainsFunc(wanted, remains):
+			t.CrossTo = append(t.CrossTo, c)
+		case slices.ContainsFunc(wanted, named):
+			errs = append(errs, f.Authority.Revoke(ctx, c.SerialNumber, crosscert.Superseded))
+		default:
+			errs = append(errs, f.Authority.Revoke(ctx, c.SerialNumber, crosscert.CessationOfOperation))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // requests are the cross-certificates that a member in force needs.

@@ -211,8 +211,13 @@ func (d dyingLedger) NextCRLNumber(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-func (d dyingLedger) PutCRL(ctx context.Context, n int64, der []byte) error {
-	return d.k.around(func() error { return d.Ledger.PutCRL(ctx, n, der) })
+func (d dyingLedger) PutCRL(ctx context.Context, generation int, n int64, der []byte) error {
+	return d.k.around(func() error { return d.Ledger.PutCRL(ctx, generation, n, der) })
+}
+
+func (d dyingLedger) PutState(ctx context.Context, s crosscert.State) (out crosscert.State, err error) {
+	err = d.k.around(func() error { out, err = d.Ledger.PutState(ctx, s); return err })
+	return out, err
 }
 
 type dyingLists struct {

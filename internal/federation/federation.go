@@ -108,6 +108,9 @@ func (f *Federation) Artifacts() *Artifacts { return f.artifacts.Load() }
 // bridge: see examine. Errors are those of [membership.Register.Apply], and
 // Invalid with every finding.
 func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (Case, error) {
+	if err := f.alive(ctx); err != nil {
+		return Case{}, err
+	}
 	a.Normalize()
 	if err := a.Validate(); err != nil {
 		return Case{}, err
@@ -126,6 +129,9 @@ func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membershi
 // follow before it returns. The decision stands even where a projection could
 // not follow; Case.Pending says so, and Run tries again.
 func (f *Federation) Decide(ctx context.Context, id membership.ID, d membership.Decision) (Case, error) {
+	if err := f.alive(ctx); err != nil {
+		return Case{}, err
+	}
 	m, err := f.Register.Decide(ctx, id, d)
 	if err != nil {
 		return Case{}, err
@@ -214,6 +220,12 @@ func (f *Federation) Reconcile(ctx context.Context) error {
 }
 
 func (f *Federation) reconcile(ctx context.Context) error {
+	switch ended, err := f.Authority.Ended(ctx); {
+	case err != nil:
+		return fmt.Errorf("reading the ledger: %w", err)
+	case !ended.IsZero():
+		return f.afterTheEnd(ctx)
+	}
 	members, err := f.Register.Members(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the register: %w", err)
@@ -241,14 +253,7 @@ func (f *Federation) reconcile(ctx context.Context) error {
 // was: an older signed artifact carries its own end of validity.
 func (f *Federation) publish(ctx context.Context, next *Artifacts) error {
 	old := f.artifacts.Load()
-	crl, crlErr := f.Authority.CRL(ctx)
-	if crlErr == nil {
-		next.CRL, next.CRLNumber = crl.Raw, crl.Number.Int64()
-		next.CRLThisUpdate, next.CRLNextUpdate = crl.ThisUpdate, crl.NextUpdate
-	} else {
-		crlErr = fmt.Errorf("issuing the CRL: %w", crlErr)
-		next.CRL, next.CRLNumber, next.CRLThisUpdate, next.CRLNextUpdate = old.CRL, old.CRLNumber, old.CRLThisUpdate, old.CRLNextUpdate
-	}
+	crlErr := f.generations(ctx, next)
 	list, der, listErr := f.Publisher.Publish(ctx, entries(next.Trusted))
 	if listErr == nil {
 		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = der, list.Number, list.IssuedAt, list.NextUpdate
@@ -281,6 +286,12 @@ func (f *Federation) Status(ctx context.Context) (Status, error) {
 	}
 	for _, m := range members {
 		s.Members[m.State]++
+	}
+	if s.EndedAt, err = f.Authority.Ended(ctx); err != nil {
+		return Status{}, err
+	}
+	if s.Generations, err = f.generationStatus(ctx, a); err != nil {
+		return Status{}, err
 	}
 	return s, nil
 }
@@ -323,7 +334,7 @@ func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, err
 	}
 	if o := f.outcome.Load(); o.err != nil {
 		c.Pending = o.err.Error()
-	} else if c.Projection.Listed != (m.State == membership.Active) {
+	} else if !a.Ended && c.Projection.Listed != (m.State == membership.Active) {
 		c.Pending = "the projections do not show the newest decision yet"
 	}
 	return c, nil

@@ -55,6 +55,9 @@ func (f *Federation) AcceptInbound(ctx context.Context, id membership.ID, by mem
 	if v.Findings, err = f.checkInbound(&m.Application, der); err != nil {
 		return v, err
 	}
+	if err := f.alive(ctx); err != nil {
+		return v, err
+	}
 	if trial || crosscert.InboundError(v.Findings) != nil {
 		return v, nil
 	}

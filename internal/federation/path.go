@@ -44,7 +44,7 @@ func (a *Artifacts) preparePaths() {
 			}
 		}
 	}
-	ders := [][]byte{a.CRL}
+	var ders [][]byte
 	if a.BridgeCA != nil {
 		add(a.BridgeCA)
 	}
@@ -57,12 +57,23 @@ func (a *Artifacts) preparePaths() {
 	for _, c := range certs {
 		a.paths.own = append(a.paths.own, c.Subject)
 	}
+	for _, g := range a.Generations {
+		if !g.Parsed.Equal(a.BridgeCA) {
+			add(g.Parsed)
+		}
+	}
+	add(a.Links()...)
 	for _, t := range a.Trusted {
 		add(slices.Concat(t.Anchors, t.Intermediates, t.CrossTo, t.CrossFrom)...)
 	}
 	a.paths.pool = pathval.NewPool(certs...)
 	// Without a list that can be used, nothing that the bridge issued is good.
 	var lists []*crl.List
+	for _, g := range a.Generations {
+		if g.CRL != nil {
+			ders = append(ders, g.CRL.Raw)
+		}
+	}
 	for _, der := range ders {
 		if l, err := crl.Parse(der); err == nil {
 			lists = append(lists, l)

@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,11 +67,13 @@ func TestBuildPath(t *testing.T) {
 	}
 
 	// The CRL counts by itself, and nothing counts without one.
-	mixed := &federation.Artifacts{BridgeCA: before.BridgeCA, Trusted: before.Trusted, CRL: after.CRL}
+	mixed := &federation.Artifacts{BridgeCA: before.BridgeCA, Trusted: before.Trusted, Generations: after.Generations}
 	if err := build(mixed, alpha.cert); rejectedFor(err) != pathval.Revoked {
 		t.Errorf("over a cross-certificate that is revoked: %v", err)
 	}
-	mixed = &federation.Artifacts{BridgeCA: before.BridgeCA, Trusted: before.Trusted, CRL: []byte("garbage")}
+	garbage := slices.Clone(before.Generations)
+	garbage[0].CRL = &x509.RevocationList{Raw: []byte("garbage")}
+	mixed = &federation.Artifacts{BridgeCA: before.BridgeCA, Trusted: before.Trusted, Generations: garbage}
 	if err := build(mixed, alpha.cert); !errors.Is(err, pathval.ErrStatusUnknown) {
 		t.Errorf("without a CRL: %v", err)
 	}

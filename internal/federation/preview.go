@@ -89,7 +89,7 @@ func (f *Federation) Preview(ctx context.Context, id membership.ID) (Preview, er
 		}
 		candidate.CrossTo = append(candidate.CrossTo, draft)
 	}
-	s, err := newSurvey(f.BridgeCA, f.Artifacts().Trusted, candidate, f.Now())
+	s, err := newSurvey(f.BridgeCA, f.Artifacts().Links(), f.Artifacts().Trusted, candidate, f.Now())
 	if err != nil {
 		return Preview{}, fmt.Errorf("previewing %s: %w", id, err)
 	}

@@ -26,6 +26,7 @@ type survey struct {
 	ids           []membership.ID
 	before, after map[membership.ID]*place
 	old, new      *pathval.Pool
+	links         []*pathval.Certificate // between the keys of the bridge CA
 	cache         *pathval.Cache
 	at            time.Time
 	searches      int
@@ -50,7 +51,7 @@ type issuingCA struct {
 	subscriber *pathval.Certificate
 }
 
-func newSurvey(bridge *x509.Certificate, trusted []Trusted, candidate Trusted, at time.Time) (*survey, error) {
+func newSurvey(bridge *x509.Certificate, links []*x509.Certificate, trusted []Trusted, candidate Trusted, at time.Time) (*survey, error) {
 	s := &survey{candidate: candidate.ID, before: map[membership.ID]*place{}, after: map[membership.ID]*place{}, at: at}
 	throwaway, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -96,13 +97,16 @@ func newSurvey(bridge *x509.Certificate, trusted []Trusted, candidate Trusted, a
 		}
 		supposed = append(supposed, pathval.Supposition{Certificate: draft, Issuer: root})
 	}
+	if s.links, err = views(links); err != nil {
+		return nil, err
+	}
 	s.cache = pathval.Suppose(supposed...)
 	s.old, s.new = s.pool(s.before), s.pool(s.after)
 	return s, nil
 }
 
 func (s *survey) pool(places map[membership.ID]*place) *pathval.Pool {
-	var all []*pathval.Certificate
+	all := slices.Clone(s.links)
 	for _, id := range s.ids {
 		if p := places[id]; p != nil {
 			all = append(all, p.certs...)

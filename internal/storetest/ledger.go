@@ -91,15 +91,45 @@ func Ledger(t *testing.T, open func(*testing.T) crosscert.Ledger) {
 	})
 	t.Run("never takes a CRL below the stored one", func(t *testing.T) {
 		l := open(t)
-		_, _, err := l.LatestCRL(t.Context())
+		_, _, err := l.LatestCRL(t.Context(), 1)
 		wantKind(t, err, fault.NotFound)
-		if err := l.PutCRL(t.Context(), 5, []byte{5}); err != nil {
+		if err := l.PutCRL(t.Context(), 1, 5, []byte{5}); err != nil {
 			t.Fatal(err)
 		}
-		wantKind(t, l.PutCRL(t.Context(), 5, []byte{6}), fault.Conflict)
-		wantKind(t, l.PutCRL(t.Context(), 4, []byte{4}), fault.Conflict)
-		if n, der, err := l.LatestCRL(t.Context()); n != 5 || len(der) != 1 || der[0] != 5 || err != nil {
+		wantKind(t, l.PutCRL(t.Context(), 1, 5, []byte{6}), fault.Conflict)
+		wantKind(t, l.PutCRL(t.Context(), 1, 4, []byte{4}), fault.Conflict)
+		if n, der, err := l.LatestCRL(t.Context(), 1); n != 5 || len(der) != 1 || der[0] != 5 || err != nil {
 			t.Errorf("got %d %x %v, want 5 05", n, der, err)
+		}
+	})
+	t.Run("keeps the CRLs of each generation apart", func(t *testing.T) {
+		l := open(t)
+		for generation, n := range []int64{5, 3, 4} {
+			if err := l.PutCRL(t.Context(), generation+1, n, []byte{byte(n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for generation, want := range []int64{5, 3, 4} {
+			if n, der, err := l.LatestCRL(t.Context(), generation+1); n != want || len(der) != 1 || der[0] != byte(want) || err != nil {
+				t.Errorf("generation %d: got %d %x %v, want %d", generation+1, n, der, err, want)
+			}
+		}
+	})
+	t.Run("keeps the state by compare-and-swap", func(t *testing.T) {
+		l := open(t)
+		empty := must(l.State(t.Context()))(t)
+		if diff := cmp.Diff(empty, crosscert.State{}); diff != "" {
+			t.Errorf("a new ledger has a state:\n%s", diff)
+		}
+		s := crosscert.State{EndedAt: at, Generations: []crosscert.Generation{
+			{Number: 1, Phase: crosscert.Retiring, Since: at, Certificate: []byte{1}},
+			{Number: 2, Phase: crosscert.Signing, Since: at, Certificate: []byte{2}, OldWithNew: []byte{3}, NewWithOld: []byte{4}},
+		}}
+		stored := must(l.PutState(t.Context(), s))(t)
+		_, err := l.PutState(t.Context(), s)
+		wantKind(t, err, fault.Conflict)
+		if diff := cmp.Diff(must(l.State(t.Context()))(t), stored); diff != "" || stored.Revision == 0 {
+			t.Errorf("revision %d; the state is not what was put (-got +want):\n%s", stored.Revision, diff)
 		}
 	})
 }

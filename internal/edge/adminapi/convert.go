@@ -95,7 +95,13 @@ func fromStatus(s federation.Status) *proto.GetStatusResponse {
 		Bridge: s.Bridge, BridgeNotAfter: fromTime(s.BridgeNotAfter),
 		ListNumber: s.ListNumber, ListNextUpdate: fromTime(s.ListNextUpdate),
 		CrlNumber: s.CRLNumber, CrlNextUpdate: fromTime(s.CRLNextUpdate),
-		ReconciledAt: fromTime(s.ReconciledAt), Problem: s.Problem,
+		ReconciledAt: fromTime(s.ReconciledAt), Problem: s.Problem, EndedAt: fromTime(s.EndedAt),
+	}
+	for _, g := range s.Generations {
+		out.BridgeKeys = append(out.BridgeKeys, &proto.BridgeKey{
+			Generation: int32(g.Number), Phase: string(g.Phase), Since: fromTime(g.Since), NotAfter: fromTime(g.NotAfter),
+			InForce: int32(g.InForce), CrlNumber: g.CRLNumber, CrlNextUpdate: fromTime(g.CRLNextUpdate),
+		})
 	}
 	for state, n := range s.Members {
 		out.Members = append(out.Members, &proto.StateCount{State: fromState(state), Count: int32(n)})

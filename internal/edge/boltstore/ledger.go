@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
 	"math/big"
 	"time"
@@ -22,6 +24,7 @@ type Ledger struct{ s *Store }
 // ledgerRecord is a crosscert.Record as it is stored; the serial is the key.
 type ledgerRecord struct {
 	Revision    uint64           `json:"revision"`
+	Generation  int              `json:"generation,omitempty"`
 	Member      string           `json:"member,omitempty"`
 	Stage       crosscert.Stage  `json:"stage"`
 	At          time.Time        `json:"at"`
@@ -37,7 +40,7 @@ func decodeLedger(serial, v []byte) (crosscert.Record, error) {
 		return crosscert.Record{}, fault.New(fault.Internal, "reading ledger record %x: %w", serial, err)
 	}
 	return crosscert.Record{
-		Serial: new(big.Int).SetBytes(serial), Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
+		Serial: new(big.Int).SetBytes(serial), Generation: r.Generation, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
 		Certificate: r.Certificate, RevokedAt: r.RevokedAt, Reason: r.Reason, Revision: r.Revision,
 	}, nil
 }
@@ -75,7 +78,7 @@ func (l *Ledger) Put(ctx context.Context, r crosscert.Record) (crosscert.Record,
 		}
 		r.Revision = next
 		v, err := json.Marshal(ledgerRecord{
-			Revision: r.Revision, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
+			Revision: r.Revision, Generation: r.Generation, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
 			Certificate: r.Certificate, RevokedAt: r.RevokedAt, Reason: r.Reason,
 		})
 		if err != nil {
@@ -124,10 +127,21 @@ func (l *Ledger) NextCRLNumber(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
+// crls names the bucket with the CRLs of a generation.
+func crls(generation int) []byte {
+	if generation <= 1 {
+		return bucketCRLs
+	}
+	return fmt.Appendf(nil, "%s_%d", bucketCRLs, generation)
+}
+
 // PutCRL implements [crosscert.Ledger].
-func (l *Ledger) PutCRL(ctx context.Context, n int64, der []byte) error {
+func (l *Ledger) PutCRL(ctx context.Context, generation int, n int64, der []byte) error {
 	return l.s.update(ctx, func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketCRLs)
+		b, err := tx.CreateBucketIfNotExists(crls(generation))
+		if err != nil {
+			return err
+		}
 		if last, _ := latest(b); n <= last {
 			return fault.New(fault.Conflict, "storing CRL %d: %d is stored already", n, last)
 		}
@@ -136,14 +150,57 @@ func (l *Ledger) PutCRL(ctx context.Context, n int64, der []byte) error {
 }
 
 // LatestCRL implements [crosscert.Ledger].
-func (l *Ledger) LatestCRL(ctx context.Context) (n int64, der []byte, err error) {
+func (l *Ledger) LatestCRL(ctx context.Context, generation int) (n int64, der []byte, err error) {
 	err = l.s.view(ctx, func(tx *bolt.Tx) error {
-		if n, der = latest(tx.Bucket(bucketCRLs)); n == 0 {
+		if b := tx.Bucket(crls(generation)); b != nil {
+			n, der = latest(b)
+		}
+		if n == 0 {
 			return fault.New(fault.NotFound, "no CRL yet")
 		}
 		return nil
 	})
 	return n, der, err
+}
+
+// State implements [crosscert.Ledger].
+func (l *Ledger) State(ctx context.Context) (s crosscert.State, err error) {
+	err = l.s.view(ctx, func(tx *bolt.Tx) error { return readState(tx, &s) })
+	return s, err
+}
+
+// PutState implements [crosscert.Ledger].
+func (l *Ledger) PutState(ctx context.Context, s crosscert.State) (crosscert.State, error) {
+	err := l.s.update(ctx, func(tx *bolt.Tx) error {
+		var stored crosscert.State
+		if err := readState(tx, &stored); err != nil {
+			return err
+		}
+		if stored.Revision != s.Revision {
+			return fault.New(fault.Conflict, "the state of the bridge CA was changed meanwhile")
+		}
+		s.Revision++
+		v, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		return errors.Join(tx.Bucket(bucketMeta).Put(keyState, v), tx.Bucket(bucketMeta).Put(keyFormat, number(formatRolled)))
+	})
+	if err != nil {
+		return crosscert.State{}, err
+	}
+	return s, nil
+}
+
+func readState(tx *bolt.Tx, s *crosscert.State) error {
+	v := tx.Bucket(bucketMeta).Get(keyState)
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(v, s); err != nil {
+		return fault.New(fault.Internal, "reading the state of the bridge CA: %w", err)
+	}
+	return nil
 }
 
 // latest returns a copy of the value under the highest number, or 0 and nil.

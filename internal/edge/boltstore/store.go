@@ -28,15 +28,20 @@ var (
 	bucketPeople    = []byte("people")           // id → personRecord
 	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
-	bucketCRLs      = []byte("crls")             // number → DER
+	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
 	bucketLists     = []byte("lists")            // number → DER
 
 	keyFormat    = []byte("format")
 	keyCRLNumber = []byte("crl_number")
+	keyState     = []byte("bridge_ca") // JSON of crosscert.State
 )
 
 const (
-	format      = 1 // of the file; Open refuses others
+	// format is the file's. With formatRolled, the ledger has a state: a program
+	// that knows none would sign with a key that has rolled over, or after the end.
+	format       = 1
+	formatRolled = 2
+
 	lockTimeout = time.Second
 )
 
@@ -89,8 +94,9 @@ func Open(path string) (*Store, error) {
 		if meta == nil {
 			return fault.New(fault.Invalid, "no store of a bridge")
 		}
-		if v := meta.Get(keyFormat); len(v) != 8 || binary.BigEndian.Uint64(v) != format {
-			return fault.New(fault.Invalid, "format %x is not %d", v, format)
+		v := meta.Get(keyFormat)
+		if len(v) != 8 || binary.BigEndian.Uint64(v) != format && binary.BigEndian.Uint64(v) != formatRolled {
+			return fault.New(fault.Invalid, "format %x is neither %d nor %d", v, format, formatRolled)
 		}
 		if tx.Bucket(bucketPeople) == nil {
 			return fault.New(fault.Invalid, "it knows no persons, for an earlier version made it; found the bridge anew")

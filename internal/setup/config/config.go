@@ -70,7 +70,8 @@ type Keys struct {
 	//	pkcs11:token=bridge;object=ca?module-path=/usr/lib/hsm.so&pin-source=file:/etc/pin
 	//
 	// which needs a bridged built with -tags pkcs11. Default: the file under
-	// keys/ in the state directory.
+	// keys/ in the state directory. BridgeCA is the first of the bridge CA's
+	// keys; those that a roll-over makes are such files.
 	BridgeCA   string `yaml:"bridge_ca"`
 	ListSigner string `yaml:"list_signer"`
 	OCSPSigner string `yaml:"ocsp_signer"`

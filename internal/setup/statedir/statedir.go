@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"bridge.example/internal/fault"
 )
@@ -24,6 +25,14 @@ const (
 	AdminCA     = "admin-ca"
 	AdminServer = "admin-server"
 )
+
+// BridgeCAOf is the name of the bridge CA's key of a generation, from 1.
+func BridgeCAOf(generation int) string {
+	if generation <= 1 {
+		return BridgeCA
+	}
+	return BridgeCA + "-" + strconv.Itoa(generation)
+}
 
 // Dir is a state directory.
 type Dir string

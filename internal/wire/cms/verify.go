@@ -102,8 +102,8 @@ func parseAttributes(der []byte) (as []Attribute, ok bool) {
 // the extended usage: that is for the caller to ask of the result.
 //
 // Everything Sign writes must be there, and nothing unsigned may be: no
-// unsigned attributes, no CRLs, no certificate that is not part of a chain: a
-// signer who is a root comes alone.
+// unsigned attributes, no CRLs, no certificate that is not part of a chain or
+// links keys of a CA in it: a signer who is a root comes alone.
 // The result refers to der. Errors: ErrFormat, ErrSignature, ErrSigner.
 func Verify(der []byte, roots *x509.CertPool, at time.Time) (*Verified, error) {
 	d, ok := parseSignedData(der)
@@ -180,6 +180,29 @@ func isSigningCertificate(s *cryptobyte.String, c *x509.Certificate) bool {
 	return ok && id.ReadASN1(&sum, asn1.OCTET_STRING) && bytes.Equal(sum, hash.sum(c.Raw))
 }
 
+// stranger returns one of certs that is neither in known nor a link certificate
+// (RFC 4210 §4.4) that a CA in known, or an earlier or later key of it that is
+// linked in the same way, has signed for itself; nil when there is none.
+// Verifiers with other anchors need those.
+func stranger(certs, known []*x509.Certificate) *x509.Certificate {
+	linked := func(c *x509.Certificate) bool {
+		return bytes.Equal(c.RawSubject, c.RawIssuer) && slices.ContainsFunc(known, func(by *x509.Certificate) bool {
+			return bytes.Equal(by.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(by) == nil
+		})
+	}
+	for {
+		certs = slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool { return slices.ContainsFunc(known, c.Equal) })
+		i := slices.IndexFunc(certs, linked)
+		switch {
+		case len(certs) == 0:
+			return nil
+		case i < 0:
+			return certs[0]
+		}
+		known = append(known, certs[i])
+	}
+}
+
 // chain returns the shortest chain from signer to a root.
 func chain(signer *x509.Certificate, certs []*x509.Certificate, roots *x509.CertPool, at time.Time) ([]*x509.Certificate, error) {
 	if roots == nil {
@@ -199,10 +222,8 @@ func chain(signer *x509.Certificate, certs []*x509.Certificate, roots *x509.Cert
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSigner, err)
 	}
-	for _, c := range certs {
-		if !slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool { return slices.ContainsFunc(chain, c.Equal) }) {
-			return nil, fmt.Errorf("%w: the certificate of %q has no part in its chain", ErrSigner, c.Subject)
-		}
+	if c := stranger(certs, slices.Concat(chains...)); c != nil {
+		return nil, fmt.Errorf("%w: the certificate of %q has no part in its chain", ErrSigner, c.Subject)
 	}
 	return slices.MinFunc(chains, func(a, b []*x509.Certificate) int { return len(a) - len(b) }), nil
 }

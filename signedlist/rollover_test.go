@@ -1,0 +1,54 @@
+package signedlist_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"testing"
+
+	"bridge.example/signedlist"
+)
+
+// TestListsFollowARollOver opens lists under the bridge's old anchor and its new
+// one, whichever of its keys certified the signer.
+func TestListsFollowARollOver(t *testing.T) {
+	old, next, stranger := issue(t, "Bridge", nil, ca), issue(t, "Bridge", nil, ca), issue(t, "Bridge", nil, ca)
+	key := func(s *signedlist.Signer) *ecdsa.PrivateKey { return s.Key.(*ecdsa.PrivateKey) }
+	newWithOld, oldWithNew := issueFor(t, key(next), "Bridge", old, ca).Cert, issueFor(t, key(old), "Bridge", next, ca).Cert
+	member := issue(t, "Member", old, ca)
+	links := []*x509.Certificate{newWithOld, oldWithNew}
+	for _, tt := range []struct {
+		name  string
+		by    *signedlist.Signer
+		links []*x509.Certificate
+		good  []*signedlist.Signer
+		bad   []*signedlist.Signer
+	}{
+		{"before", old, nil, []*signedlist.Signer{old}, []*signedlist.Signer{next, stranger}},
+		{"announced", old, links, []*signedlist.Signer{old, next}, []*signedlist.Signer{stranger, member}},
+		{"switched", next, links, []*signedlist.Signer{old, next}, []*signedlist.Signer{stranger, member}},
+		{"switched, without links", next, nil, []*signedlist.Signer{next}, []*signedlist.Signer{old}},
+		{"a link by a stranger", next, []*x509.Certificate{issueFor(t, key(next), "Bridge", stranger, ca).Cert}, nil, []*signedlist.Signer{old, next}},
+	} {
+		b := &bench{bridge: tt.by, archive: &memory{}, now: noon}
+		signer := issue(t, "List signer", tt.by, signsLists)
+		signer.Chain = append(signer.Chain[:1:1], tt.links...)
+		_, der, err := b.with(signer).Publish(t.Context(), nil)
+		if err != nil {
+			if tt.good != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue // nothing leaves that nobody could open
+		}
+		for _, root := range tt.good {
+			if _, err := signedlist.Open(der, pool(root.Cert), noon); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		}
+		for _, root := range tt.bad {
+			if _, err := signedlist.Open(der, pool(root.Cert), noon); !errors.Is(err, signedlist.ErrSignature) {
+				t.Errorf("%s: opened with the wrong anchor: %v", tt.name, err)
+			}
+		}
+	}
+}

@@ -2,12 +2,16 @@ package boltstore_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
+
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/people"
 	"bridge.example/internal/storetest"
@@ -39,6 +43,43 @@ func TestLedger(t *testing.T) {
 
 func TestLists(t *testing.T) {
 	storetest.Lists(t, func(t *testing.T) signedlist.Archive { return create(t).Lists() })
+}
+
+func TestAudit(t *testing.T) {
+	storetest.Audit(t, func(t *testing.T) auditlog.Store { return create(t).Audit() })
+}
+
+// TestSpoiltFile: a store of another format, or without its audit log, is not
+// opened.
+func TestSpoiltFile(t *testing.T) {
+	for name, spoil := range map[string]func(*bolt.Tx) error{
+		"an older format": func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{0, 0, 0, 0, 0, 0, 0, 2})
+		},
+		"a later format": func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{0, 0, 0, 0, 0, 0, 0, 9})
+		},
+		"no audit log": func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("audit_events")) },
+	} {
+		path := filepath.Join(t.TempDir(), "bridge.db")
+		s, err := boltstore.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db, err := bolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(db.Update(spoil), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := boltstore.Open(path); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: got %v, want Invalid", name, err)
+		}
+	}
 }
 
 // TestReopen checks that what one process wrote, the next one finds.

@@ -1,6 +1,6 @@
 // Package boltstore keeps the bridge's records in one bbolt file: members,
-// persons, the ledger of the bridge CA, and every signed list. Each write is one
-// transaction, durable on return.
+// persons, the ledger of the bridge CA, every signed list, and the audit log. Each
+// write is one transaction, durable on return.
 package boltstore
 
 import (
@@ -30,17 +30,20 @@ var (
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
 	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
 	bucketLists     = []byte("lists")            // number → DER
+	bucketEvents    = []byte("audit_events")     // number → event
+	bucketHashes    = []byte("audit_hashes")     // index → hash of the tree over them
 
-	keyFormat    = []byte("format")
-	keyCRLNumber = []byte("crl_number")
-	keyState     = []byte("bridge_ca") // JSON of crosscert.State
+	keyFormat     = []byte("format")
+	keyCRLNumber  = []byte("crl_number")
+	keyState      = []byte("bridge_ca") // JSON of crosscert.State
+	keyCheckpoint = []byte("audit_checkpoint")
 )
 
 const (
 	// format is the file's. With formatRolled, the ledger has a state: a program
 	// that knows none would sign with a key that has rolled over, or after the end.
-	format       = 1
-	formatRolled = 2
+	format       = 3
+	formatRolled = 4
 
 	lockTimeout = time.Second
 )
@@ -64,7 +67,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketLedger, bucketOrder, bucketCRLs, bucketLists} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketLedger, bucketOrder, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -80,7 +83,7 @@ func Create(path string) (*Store, error) {
 // Open opens an existing file. It never makes a new one: a store that is gone
 // took the numbers of serials, CRLs and lists with it, and starting over would
 // repeat them. Errors: NotFound, Denied (permissions), Unavailable (another
-// process has it), Invalid (not a store, or of another format).
+// process has it), Invalid (not a store, or of a later format).
 func Open(path string) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fault.New(kindOf(err), "opening store: %w", err)
@@ -96,10 +99,10 @@ func Open(path string) (*Store, error) {
 		}
 		v := meta.Get(keyFormat)
 		if len(v) != 8 || binary.BigEndian.Uint64(v) != format && binary.BigEndian.Uint64(v) != formatRolled {
-			return fault.New(fault.Invalid, "format %x is neither %d nor %d", v, format, formatRolled)
+			return fault.New(fault.Invalid, "format %x is neither %d nor %d; if an earlier version made it, found the bridge anew", v, format, formatRolled)
 		}
-		if tx.Bucket(bucketPeople) == nil {
-			return fault.New(fault.Invalid, "it knows no persons, for an earlier version made it; found the bridge anew")
+		if tx.Bucket(bucketEvents) == nil || tx.Bucket(bucketHashes) == nil {
+			return fault.New(fault.Invalid, "its audit log is gone")
 		}
 		return nil
 	})
@@ -147,6 +150,9 @@ func (s *Store) Ledger() *Ledger { return &Ledger{s} }
 
 // Lists returns the signed lists' part of the file.
 func (s *Store) Lists() *Lists { return &Lists{s} }
+
+// Audit returns the audit log's part of the file.
+func (s *Store) Audit() *Audit { return &Audit{s} }
 
 func (s *Store) update(ctx context.Context, f func(*bolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {

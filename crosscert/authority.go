@@ -19,6 +19,7 @@ import (
 
 	"github.com/zmap/zlint/v3/lint"
 
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 )
 
@@ -111,6 +112,9 @@ func newAuthority(l Ledger, o Options) (*Authority, error) {
 	}
 	if o.CRLValidity == 0 {
 		o.CRLValidity = defaultCRL
+	}
+	if o.Audit == nil {
+		o.Audit = func(context.Context, auditlog.Event) error { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -224,6 +228,13 @@ func (a *Authority) revoke(ctx context.Context, r Record, why Reason) error {
 	}
 	if a.closed(r) {
 		return fault.New(fault.Conflict, "certificate %x cannot be revoked: generation %d of the bridge CA is closed", r.Serial, max(r.Generation, 1))
+	}
+	err := a.o.Audit(ctx, auditlog.Event{
+		Kind: "certificate.revoke", Member: r.Member,
+		Details: map[string]string{"serial": r.Serial.Text(16), "reason": why.String()},
+	})
+	if err != nil {
+		return err
 	}
 	r.Stage, r.RevokedAt, r.Reason = Revoked, a.instant(), why
 	if _, err := a.ledger.Put(ctx, r); err != nil {

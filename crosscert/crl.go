@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"strconv"
 	"time"
 
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 )
 
@@ -122,6 +124,13 @@ func (a *Authority) lastCRL(ctx context.Context, g *generation) (*x509.Revocatio
 }
 
 func (a *Authority) newCRL(ctx context.Context, g *generation, entries []x509.RevocationListEntry, now, until time.Time) (*x509.RevocationList, error) {
+	err := a.o.Audit(ctx, auditlog.Event{
+		Kind:    "crl.issue",
+		Details: map[string]string{"entries": strconv.Itoa(len(entries)), "this_update": now.Format(time.RFC3339)},
+	})
+	if err != nil {
+		return nil, err
+	}
 	number, err := a.ledger.NextCRLNumber(ctx)
 	if err != nil {
 		return nil, err

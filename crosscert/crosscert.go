@@ -9,12 +9,15 @@
 package crosscert
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"log/slog"
 	"net/url"
 	"time"
+
+	"bridge.example/internal/engine/auditlog"
 )
 
 // Where the bridge publishes, below [Options].BaseURL. The certificates that
@@ -45,8 +48,11 @@ type Options struct {
 	// CRLValidity is nextUpdate minus thisUpdate; 7 days when zero. A CRL is
 	// replaced when it is 24 hours old, or half of CRLValidity if that is less.
 	CRLValidity time.Duration
-	Now         func() time.Time // the instant of signatures; time.Now when nil
-	Log         *slog.Logger     // slog.Default when nil
+	// Audit records what is about to be done, before the ledger knows of it;
+	// on error it is not done. Nil where there is no audit log.
+	Audit func(context.Context, auditlog.Event) error
+	Now   func() time.Time // the instant of signatures; time.Now when nil
+	Log   *slog.Logger     // slog.Default when nil
 }
 
 // Mapping says that a policy of a member meets a policy of the bridge.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 )
 
@@ -149,6 +150,15 @@ func (a *Authority) issue(ctx context.Context, g *generation, member string, t *
 		}
 	}
 	tbs := draft.RawTBSCertificate
+	err = a.o.Audit(ctx, auditlog.Event{
+		Kind: "certificate.issue", Member: member, Evidence: []auditlog.Evidence{auditlog.Document("to-be-signed", tbs)},
+		Details: map[string]string{
+			"serial": draft.SerialNumber.Text(16), "subject": draft.Subject.String(), "not_after": draft.NotAfter.Format(time.RFC3339),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
 	record, err := a.ledger.Put(ctx, Record{
 		Serial: draft.SerialNumber, Generation: g.Number, Member: member, Stage: Intended, At: a.instant(), ToBeSigned: slices.Clone(tbs),
 	})

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/wire/cms"
 )
@@ -19,8 +21,11 @@ import (
 type Options struct {
 	Validity time.Duration // from issue to nextUpdate; 7 days when zero
 	Refresh  time.Duration // after which a list is issued anew though nothing changed; 24 hours when zero
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Audit records what is about to be signed; on error it is not signed. Nil
+	// where there is no audit log.
+	Audit func(context.Context, auditlog.Event) error
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Publisher signs lists and numbers them. It is safe for concurrent use, but
@@ -45,6 +50,9 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 	}
 	if o.Refresh == 0 {
 		o.Refresh = 24 * time.Hour
+	}
+	if o.Audit == nil {
+		o.Audit = func(context.Context, auditlog.Event) error { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -134,6 +142,13 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte
 			// From an earlier signer, or damaged: a list of ours replaces it.
 			p.o.Log.Warn("latest list cannot be opened, replacing it", "number", number, "err", err)
 		}
+	}
+	err = p.o.Audit(ctx, auditlog.Event{
+		Kind: "list.publish", Evidence: []auditlog.Evidence{auditlog.Document("content", content)},
+		Details: map[string]string{"number": strconv.FormatInt(next.Number, 10), "entries": strconv.Itoa(len(entries))},
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	der, err := p.sign(next, content)
 	if err != nil {

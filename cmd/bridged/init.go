@@ -72,7 +72,7 @@ The URLs are written into certificates; choose names that last.`,
 				return newPassphrase(k.passphraseFile, "the bridge's keys")
 			}
 			o.RootPassphrase = func() ([]byte, error) { return rootPassphrase(o.Root, rootPassphraseFile) }
-			if err := absolute(&o.Keys.BridgeCA, &o.Keys.ListSigner, &o.Keys.OCSPSigner); err != nil {
+			if err := absolute(&o.Keys.BridgeCA, &o.Keys.ListSigner, &o.Keys.OCSPSigner, &o.Keys.AuditLog); err != nil {
 				return err
 			}
 			r, err := ceremony.Found(cmd.Context(), args[0], o)
@@ -97,6 +97,7 @@ The URLs are written into certificates; choose names that last.`,
 	f.StringVar(&o.Keys.BridgeCA, "bridge-ca-key", "", "key of the bridge CA that exists already: a file or a pkcs11: URI")
 	f.StringVar(&o.Keys.ListSigner, "list-signer-key", "", "the same for the list signer")
 	f.StringVar(&o.Keys.OCSPSigner, "ocsp-signer-key", "", "the same for the OCSP signer")
+	f.StringVar(&o.Keys.AuditLog, "audit-log-key", "", "the same for the audit log; Ed25519 or P-256")
 	f.StringVar(&o.Certified, "certified", "", "directory with what an offline root gave back for the request made in DIR")
 	f.StringVar(&o.Root, "root", "", "directory of an offline root here, which certifies the bridge CA")
 	f.StringVar(&rootPassphraseFile, "root-passphrase-file", "", "file with the root's passphrase, which must be another")

@@ -24,6 +24,7 @@ type made struct {
 	Config         string               `json:"config,omitempty"`
 	Request        string               `json:"request,omitempty"`
 	KeyFingerprint string               `json:"key_fingerprint,omitempty"`
+	AuditKey       string               `json:"audit_key,omitempty"` // fingerprint by which exports of the audit log are verified
 	Certificates   []madeCertificate    `json:"certificates"`
 	Keys           []madeKey            `json:"keys"`
 	Persons        map[people.ID]string `json:"persons,omitempty"`
@@ -69,7 +70,7 @@ func report(w io.Writer, output string, r *ceremony.Report, err error) error {
 
 func toldOf(r *ceremony.Report) made {
 	d := statedir.Dir(r.Directory)
-	m := made{Made: r.Made, Directory: r.Directory, Config: r.Config, Request: r.Request, Persons: r.Persons, Certificates: []madeCertificate{}}
+	m := made{Made: r.Made, Directory: r.Directory, Config: r.Config, Request: r.Request, AuditKey: r.AuditKey, Persons: r.Persons, Certificates: []madeCertificate{}}
 	if r.RequestKey != nil {
 		m.KeyFingerprint = ceremony.KeyFingerprint(r.RequestKey)
 	}
@@ -146,6 +147,9 @@ func (m made) print(w io.Writer) error {
 		line("Key", "%s, %s", k.Name, k.Protection)
 		line("  in", "%s", k.Place)
 		line("  held by", "%s", k.Holder)
+	}
+	if m.AuditKey != "" {
+		line("Audit key", "%s", m.AuditKey)
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.Persons)) {
 		line("Person", "%s, credential not encrypted", id)

@@ -22,6 +22,7 @@ import (
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/people"
 	"bridge.example/internal/setup/config"
@@ -95,7 +96,7 @@ func Found(ctx context.Context, dir string, o Options) (_ *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	places := map[string]string{statedir.BridgeCA: o.Keys.BridgeCA, statedir.ListSigner: o.Keys.ListSigner, statedir.OCSPSigner: o.Keys.OCSPSigner}
+	places := map[string]string{statedir.BridgeCA: o.Keys.BridgeCA, statedir.ListSigner: o.Keys.ListSigner, statedir.OCSPSigner: o.Keys.OCSPSigner, statedir.AuditLog: o.Keys.AuditLog}
 	var above *certified
 	if o.Certified != "" {
 		if above, err = readCertified(o.Certified, o); err != nil {
@@ -292,7 +293,13 @@ func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, c
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	authority, err := crosscert.New(ca, caKey, store.Ledger(), crosscert.Options{BaseURL: o.URL, Now: o.Now, Log: slog.New(slog.DiscardHandler)})
+	audit, err := beginAudit(ctx, store, o, ring, ca)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := crosscert.New(ca, caKey, store.Ledger(), crosscert.Options{
+		BaseURL: o.URL, Now: o.Now, Log: slog.New(slog.DiscardHandler), Audit: audit.Act,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -322,6 +329,29 @@ func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, c
 		}
 	}
 	return ca, nil
+}
+
+// beginAudit makes the audit log, whose first event is the bridge itself.
+func beginAudit(ctx context.Context, store *boltstore.Store, o Options, ring keyring, ca *x509.Certificate) (*auditlog.Log, error) {
+	key, err := ring.key(statedir.AuditLog, keys.Ed25519)
+	if err != nil {
+		return nil, err
+	}
+	if ring.report.AuditKey, err = auditlog.Fingerprint(key.Public()); err != nil {
+		return nil, err
+	}
+	log, err := auditlog.Open(ctx, store.Audit(), key, auditlog.Options{Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	var persons []string
+	for _, p := range o.Persons {
+		persons = append(persons, fmt.Sprintf("%s=%s", p.ID, p.Roles))
+	}
+	return log, log.Act(ctx, auditlog.Event{
+		Kind: "bridge.found", Evidence: []auditlog.Evidence{auditlog.Document("certificate", ca.Raw)},
+		Details: map[string]string{"name": o.Name, "persons": strings.Join(persons, " ")},
+	})
 }
 
 //go:embed bridged.yaml.tmpl

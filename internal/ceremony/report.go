@@ -24,6 +24,9 @@ type Report struct {
 	RequestKey []byte
 	Keys       []Key
 	Persons    map[people.ID]string // credential directories
+	// AuditKey is the fingerprint by which the exports of the audit log are
+	// verified.
+	AuditKey string
 	// Appointers is how many of the persons can appoint others.
 	Appointers int
 }
@@ -46,6 +49,7 @@ var holders = map[string]string{
 	statedir.BridgeCA:    "the machine that runs the bridge",
 	statedir.ListSigner:  "the machine that runs the bridge",
 	statedir.OCSPSigner:  "the machine that runs the bridge",
+	statedir.AuditLog:    "the machine that runs the bridge",
 	statedir.AdminCA:     "the machine that runs the bridge; it issues persons' credentials",
 	statedir.AdminServer: "the machine that runs the bridge",
 }

@@ -25,6 +25,7 @@ import (
 	"bridge.example/internal/edge/ldapback"
 	"bridge.example/internal/edge/ldapfront"
 	"bridge.example/internal/edge/repository"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/outbound"
@@ -49,6 +50,7 @@ type Daemon struct {
 	config     *config.Config
 	log        *slog.Logger
 	store      *boltstore.Store
+	audit      *auditlog.Log
 	authority  *crosscert.Authority
 	signers    *signers
 	publisher  *signedlist.Publisher
@@ -94,8 +96,11 @@ func New(ctx context.Context, c *config.Config, version string, log *slog.Logger
 func (d *Daemon) build(ctx context.Context, m *material, version string) (err error) {
 	c := d.config
 	d.startTLS = m.startTLS
+	if err := d.openAudit(ctx, m, version); err != nil {
+		return err
+	}
 	d.authority, err = crosscert.Open(ctx, m.bridgeCA, m.bridgeKey, d.store.Ledger(), crosscert.Options{
-		BaseURL: c.Repository.URL, Log: d.log,
+		BaseURL: c.Repository.URL, Audit: d.audit.Act, Log: d.log,
 	})
 	if err != nil {
 		return err
@@ -111,7 +116,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		return err
 	}
 	d.signers.respond()
-	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Log: d.log})
+	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Audit: d.audit.Act, Log: d.log})
 	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}
@@ -146,7 +151,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Log:      d.log,
 	})
 	persons := people.NewRegister(d.store.People(), people.NewAuthority(m.adminCA.cert, m.adminCA.key), people.Options{Log: d.log})
-	d.admin = adminapi.New(d.federation, persons, m.adminServer, m.adminCA.cert, adminapi.Options{Version: version, Log: d.log})
+	d.admin = adminapi.New(d.federation, persons, m.adminServer, m.adminCA.cert, adminapi.Options{Version: version, Audit: d.audit, Log: d.log})
 	return nil
 }
 
@@ -300,10 +305,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	wg.Wait()
 	end()
 	last.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.Canceled) {
+		cause = nil
 	}
-	return nil
+	return errors.Join(cause, d.recordStop(cause))
 }
 
 // drain is a context that lasts the configured time after the one that ended.

@@ -29,6 +29,8 @@ type material struct {
 	bridgeCA               *x509.Certificate // of the first key
 	bridgeKeys             map[int]crypto.Signer
 	listSigner, ocspSigner pair
+	audit                  crypto.Signer // nil when it is yet to be made
+	passphrase             []byte        // of key files
 	adminServer            tls.Certificate
 	adminCA                pair
 	root                   *root       // nil when the bridge CA signed itself
@@ -50,7 +52,7 @@ func load(c *config.Config, s *crosscert.State) (*material, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &material{bridgeKeys: map[int]crypto.Signer{}}
+	m := &material{passphrase: passphrase, bridgeKeys: map[int]crypto.Signer{}}
 	r := reader{d: d, passphrase: passphrase, ended: s != nil && !s.EndedAt.IsZero()}
 	m.bridgeCA = r.certificate(statedir.BridgeCA)
 	var current []*x509.Certificate // that what signs for the bridge may come from
@@ -59,6 +61,10 @@ func load(c *config.Config, s *crosscert.State) (*material, error) {
 	}
 	m.listSigner, m.ocspSigner = r.signer(statedir.ListSigner, c.Keys.ListSigner), r.signer(statedir.OCSPSigner, c.Keys.OCSPSigner)
 	server := r.pair(statedir.AdminServer, "")
+	if !r.denied {
+		m.audit, err = openAuditKey(c, passphrase)
+		r.problem(err)
+	}
 	m.adminCA = r.pair(statedir.AdminCA, "") // persons come and go while the service runs
 	if c.Directory.Certificate != "" {
 		t, err := tls.LoadX509KeyPair(c.Directory.Certificate, c.Directory.Key)

@@ -16,6 +16,7 @@ import (
 
 	"bridge.example/api/convert"
 	"bridge.example/api/proto"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/people"
@@ -39,10 +40,13 @@ type Federation interface {
 	Artifacts() *federation.Artifacts
 }
 
-// Options tune the server; the zero value works.
+// Options tune the server.
 type Options struct {
-	Version string       // of the service, told by GetStatus
-	Log     *slog.Logger // slog.Default when nil
+	Version string // of the service, told by GetStatus
+	// Audit records every call that may change something before it is let in.
+	// Without one, none is.
+	Audit *auditlog.Log
+	Log   *slog.Logger // slog.Default when nil
 }
 
 // New returns a gRPC server that serves f to the persons in p, whose
@@ -52,7 +56,7 @@ func New(f Federation, p *people.Register, server tls.Certificate, admin *x509.C
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	g := gate{people: p, rules: rules(), guests: newGuests(), log: o.Log}
+	g := gate{people: p, rules: rules(), guests: newGuests(), log: o.Log, audit: o.Audit}
 	s := grpc.NewServer(serverOptions(tlsConfig(server, admin), g)...)
 	proto.RegisterBridgeServer(s, &service{federation: f, people: p, rules: g.rules, version: o.Version})
 	return s

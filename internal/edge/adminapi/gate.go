@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"bridge.example/api/proto"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/people"
 	"bridge.example/membership"
@@ -47,6 +48,7 @@ type gate struct {
 	rules  map[string]*proto.Rule
 	guests *guests
 	log    *slog.Logger
+	audit  *auditlog.Log // nil lets in only what changes nothing
 }
 
 func (g gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
@@ -67,14 +69,20 @@ func (g gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 		err = st.Err()
 	}()
 	if err != nil {
+		g.refused(ctx, info.FullMethod, c, err)
 		return nil, err
 	}
 	leave, err := g.admit(ctx, c, info.FullMethod, req)
 	if err != nil {
+		g.refused(ctx, info.FullMethod, c, err)
 		return nil, err
 	}
 	defer leave()
-	return handler(context.WithValue(ctx, callerKey{}, c), req)
+	ctx = context.WithValue(ctx, callerKey{}, c)
+	if reads[info.FullMethod] {
+		return handler(ctx, req)
+	}
+	return g.recorded(ctx, info.FullMethod, c, req, handler)
 }
 
 // admit holds one call against the rule of its method. Without one nobody is

@@ -13,9 +13,12 @@ import (
 	"math/big"
 	"net"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -23,6 +26,7 @@ import (
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/adminapi"
 	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/people"
@@ -174,18 +178,38 @@ type interfaceAt struct {
 	ca    authority
 	addr  string
 	store people.Store
+	audit *auditlog.Log
+	disk  *breakable
+}
+
+// breakable is a store of audit events whose disk can fill up.
+type breakable struct {
+	*boltstore.Audit
+	full atomic.Bool
+}
+
+func (b *breakable) Append(ctx context.Context, n uint64, event []byte, first int64, hashes []tlog.Hash, checkpoint []byte) error {
+	if b.full.Load() {
+		return syscall.ENOSPC
+	}
+	return b.Audit.Append(ctx, n, event, first, hashes, checkpoint)
 }
 
 func start(t *testing.T, f adminapi.Federation, log *slog.Logger) interfaceAt {
 	t.Helper()
 	ca := newAuthority(t, "admin CA")
-	store, err := boltstore.Create(filepath.Join(t.TempDir(), "people.db"))
+	db, err := boltstore.Create(filepath.Join(t.TempDir(), "bridge.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
-	persons := people.NewRegister(store.People(), people.NewAuthority(ca.cert, ca.key), people.Options{Log: quiet})
-	s := adminapi.New(f, persons, ca.issue(t, "bridged", x509.ExtKeyUsageServerAuth), ca.cert, adminapi.Options{Version: "v1", Log: log})
+	t.Cleanup(func() { db.Close() })
+	disk := &breakable{Audit: db.Audit()}
+	audit, err := auditlog.Open(t.Context(), disk, newKey(t), auditlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	persons := people.NewRegister(db.People(), people.NewAuthority(ca.cert, ca.key), people.Options{Log: quiet})
+	s := adminapi.New(f, persons, ca.issue(t, "bridged", x509.ExtKeyUsageServerAuth), ca.cert, adminapi.Options{Version: "v1", Audit: audit, Log: log})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +222,7 @@ func start(t *testing.T, f adminapi.Federation, log *slog.Logger) interfaceAt {
 			t.Error(err)
 		}
 	})
-	return interfaceAt{ca, l.Addr().String(), store.People()}
+	return interfaceAt{ca, l.Addr().String(), db.People(), audit, disk}
 }
 
 // dial connects with the given certificate, or with none.

@@ -128,6 +128,12 @@ func (l *Log) Record(ctx context.Context, e Event) (Event, error) {
 	return e, l.append(ctx, e, text)
 }
 
+// Act is Record for callers to whom only matters that they may act.
+func (l *Log) Act(ctx context.Context, e Event) error {
+	_, err := l.Record(ctx, e)
+	return err
+}
+
 // append writes the event, the hashes that it completes and their checkpoint.
 func (l *Log) append(ctx context.Context, e Event, text []byte) error {
 	old := l.hashes(ctx)

@@ -94,7 +94,7 @@ func event(i int) auditlog.Event {
 	return auditlog.Event{
 		Kind: "member.approve", Member: "alpha", Person: fmt.Sprintf("person-%d", i), Credential: hex.EncodeToString(sum[:]),
 		Evidence: []auditlog.Evidence{{Name: "record", SHA256: hex.EncodeToString(sum[:])}},
-		Details:  map[string]string{"reason": "asked <twice> & Ünder oath", "a": "b"},
+		Details:  map[string]string{"reason": "asked <twice> &\nÜnder oath", "a": "b"},
 	}
 }
 

@@ -64,7 +64,7 @@ type Keys struct {
 	// none: then the systemd credential bridged-passphrase is used
 	// (LoadCredential=), and without that only plain key files can be opened.
 	PassphraseFile string `yaml:"passphrase_file"`
-	// BridgeCA, ListSigner and OCSPSigner say where these keys are: a file, or
+	// BridgeCA, ListSigner, OCSPSigner and AuditLog say where these keys are: a file, or
 	// an RFC 7512 URI of a key on a PKCS #11 token,
 	//
 	//	pkcs11:token=bridge;object=ca?module-path=/usr/lib/hsm.so&pin-source=file:/etc/pin
@@ -75,6 +75,9 @@ type Keys struct {
 	BridgeCA   string `yaml:"bridge_ca"`
 	ListSigner string `yaml:"list_signer"`
 	OCSPSigner string `yaml:"ocsp_signer"`
+	// AuditLog signs the checkpoints of the audit log: Ed25519, or ECDSA on
+	// P-256, and never changed, since it is by what the log is known.
+	AuditLog string `yaml:"audit_log"`
 }
 
 // Admin is the gRPC interface of the bridge's persons. TLS certificate, key and client CA
@@ -207,7 +210,7 @@ func (c *Config) defaults(dir string) {
 	if c.Directory.MaxConnectionsPerAddress == 0 {
 		c.Directory.MaxConnectionsPerAddress = 100
 	}
-	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile, &c.Keys.BridgeCA, &c.Keys.ListSigner, &c.Keys.OCSPSigner} {
+	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile, &c.Keys.BridgeCA, &c.Keys.ListSigner, &c.Keys.OCSPSigner, &c.Keys.AuditLog} {
 		if *path != "" && !filepath.IsAbs(*path) && !strings.HasPrefix(*path, "pkcs11:") {
 			*path = filepath.Join(dir, *path)
 		}

@@ -5,6 +5,7 @@ package keys
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -28,6 +29,7 @@ const (
 	RSA3072 Kind = "rsa-3072"
 	P256    Kind = "p-256"
 	P384    Kind = "p-384"
+	Ed25519 Kind = "ed25519"
 )
 
 const (
@@ -52,6 +54,8 @@ func Create(path string, k Kind, passphrase []byte) (crypto.Signer, error) {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case P384:
 		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case Ed25519:
+		_, key, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		err = fault.New(fault.Invalid, "%q is not a kind of key", k)
 	}

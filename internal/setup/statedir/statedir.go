@@ -24,6 +24,7 @@ const (
 	OCSPSigner  = "ocsp-signer"
 	AdminCA     = "admin-ca"
 	AdminServer = "admin-server"
+	AuditLog    = "audit-log" // a key without a certificate
 )
 
 // BridgeCAOf is the name of the bridge CA's key of a generation, from 1.

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"crypto"
+	"time"
+
+	"bridge.example/internal/engine/auditlog"
+	"bridge.example/internal/fault"
+	"bridge.example/internal/setup/config"
+	"bridge.example/internal/setup/keys"
+	"bridge.example/internal/setup/statedir"
+)
+
+// openAuditKey opens the key of the audit log. It is nil for a bridge that was
+// founded before there was one.
+func openAuditKey(c *config.Config, passphrase []byte) (crypto.Signer, error) {
+	locator := c.Keys.AuditLog
+	if locator == "" {
+		locator = statedir.Dir(c.State).Key(statedir.AuditLog)
+	}
+	key, err := keys.Open(locator, passphrase)
+	if c.Keys.AuditLog == "" && err != nil && fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return key, err
+}
+
+// openAudit opens the audit log, and records that the bridge starts. A key is
+// made only for a log that nobody signed yet.
+func (d *Daemon) openAudit(ctx context.Context, m *material, version string) error {
+	key := m.audit
+	if key == nil {
+		path := statedir.Dir(d.config.State).Key(statedir.AuditLog)
+		_, checkpoint, err := d.store.Audit().Tree(ctx)
+		if err != nil {
+			return err
+		}
+		if checkpoint != nil {
+			return fault.New(fault.NotFound, "the key of the audit log, %s, is gone; restore it from a backup", path)
+		}
+		if key, err = keys.Create(path, keys.Ed25519, m.passphrase); err != nil {
+			return err
+		}
+	}
+	var err error
+	if d.audit, err = auditlog.Open(ctx, d.store.Audit(), key, auditlog.Options{}); err != nil {
+		return err
+	}
+	fingerprint, err := auditlog.Fingerprint(key.Public())
+	if err != nil {
+		return err
+	}
+	d.log.Info("audit log is open", "events", d.audit.Size(), "key", fingerprint)
+	return d.audit.Act(ctx, auditlog.Event{Kind: "bridge.start", Details: map[string]string{"version": version}})
+}
+
+// recordStop records that the bridge stops, and why when it was not asked to.
+func (d *Daemon) recordStop(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	e := auditlog.Event{Kind: "bridge.stop"}
+	if cause != nil {
+		e.Details = map[string]string{"error": cause.Error()}
+	}
+	return d.audit.Act(ctx, e)
+}

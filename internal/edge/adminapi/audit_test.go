@@ -1,0 +1,73 @@
+package adminapi_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"bridge.example/api/proto"
+)
+
+// told is what the log says, one line for each event.
+func told(t *testing.T, i interfaceAt) (out []string) {
+	t.Helper()
+	for e, err := range i.audit.Events(t.Context(), 1, i.audit.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind != "call.refuse" && len(e.Credential) != 64 {
+			t.Errorf("event %d names the credential %q", e.Number, e.Credential)
+		}
+		out = append(out, strings.Join([]string{e.Kind, e.Person, e.Member, e.Details["method"], e.Details["outcome"], e.Details["reason"]}, " "))
+	}
+	return out
+}
+
+func TestCallsAreRecorded(t *testing.T) {
+	i := start(t, newFake(t), slog.New(slog.DiscardHandler))
+	anna := i.as(t, "anna")
+	ctx := t.Context()
+	if _, err := anna.ListMembers(ctx, &proto.ListMembersRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := anna.SuspendMember(ctx, &proto.SuspendMemberRequest{Id: "alpha", Reason: "line\nbreak"})
+	if status.Code(err) != codes.NotFound {
+		t.Fatal(err)
+	}
+	_, err = i.as(t, "No Person").GetStatus(ctx, &proto.GetStatusRequest{})
+	if status.Code(err) != codes.PermissionDenied {
+		t.Fatal(err)
+	}
+	want := []string{
+		"call anna alpha SuspendMember  line\nbreak",
+		"call.end anna alpha SuspendMember notfound ",
+		"call.refuse   GetStatus  ",
+	}
+	if d := cmp.Diff(want, told(t, i)); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestNoLogNoAct fills the disk: nothing may change any more, reading goes on.
+func TestNoLogNoAct(t *testing.T) {
+	f := newFake(t)
+	i := start(t, f, slog.New(slog.DiscardHandler))
+	anna := i.as(t, "anna")
+	ctx := t.Context()
+	i.disk.full.Store(true)
+	_, err := anna.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: application(t, "alpha")})
+	if status.Code(err) != codes.Unavailable || !strings.Contains(status.Convert(err).Message(), "no space left on device") {
+		t.Errorf("got %v, want Unavailable and why", err)
+	}
+	r, err := anna.ListMembers(ctx, &proto.ListMembersRequest{})
+	if err != nil || len(r.GetMembers()) != 0 {
+		t.Errorf("got %v, %v, want no members", r.GetMembers(), err)
+	}
+	if got := told(t, i); len(got) != 0 {
+		t.Errorf("got events %q", got)
+	}
+}

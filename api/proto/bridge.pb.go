@@ -4634,6 +4634,349 @@ func (x *TestSerials) GetUnused() string {
 	return ""
 }
 
+type ListAuditEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the first event to look at; 0 means 1, or what since says.
+	From uint64 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Events on one page: 1 to 500; 0 means 100. A page may hold fewer, or none,
+	// though more follow.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Only events at or after this instant.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Only events about this member, if given.
+	Member string `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	// Only events by this person, if given.
+	Person        string `protobuf:"bytes,5,opt,name=person,proto3" json:"person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEventsRequest) Reset() {
+	*x = ListAuditEventsRequest{}
+	mi := &file_bridge_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEventsRequest) ProtoMessage() {}
+
+func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *ListAuditEventsRequest) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ListAuditEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditEventsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListAuditEventsRequest) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+type ListAuditEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each as it stands in the log: the JSON text that is hashed.
+	Events []string `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// from of the next page; 0 on the last one.
+	Next          uint64 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEventsResponse) Reset() {
+	*x = ListAuditEventsResponse{}
+	mi := &file_bridge_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEventsResponse) ProtoMessage() {}
+
+func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ListAuditEventsResponse) GetEvents() []string {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListAuditEventsResponse) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+type GetAuditCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditCheckpointRequest) Reset() {
+	*x = GetAuditCheckpointRequest{}
+	mi := &file_bridge_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditCheckpointRequest) ProtoMessage() {}
+
+func (x *GetAuditCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{65}
+}
+
+type GetAuditCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A signed note: origin, size, root hash.
+	Checkpoint []byte `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// SubjectPublicKeyInfo, DER, of the key that signed it.
+	PublicKey     []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditCheckpointResponse) Reset() {
+	*x = GetAuditCheckpointResponse{}
+	mi := &file_bridge_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditCheckpointResponse) ProtoMessage() {}
+
+func (x *GetAuditCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*GetAuditCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *GetAuditCheckpointResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *GetAuditCheckpointResponse) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+type ExportAuditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 for the first part; then what the first part answered.
+	Size uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	// 0 for the first part; then next of the part before.
+	From          uint64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditRequest) Reset() {
+	*x = ExportAuditRequest{}
+	mi := &file_bridge_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditRequest) ProtoMessage() {}
+
+func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
+func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ExportAuditRequest) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ExportAuditRequest) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+type ExportAuditResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The parts, one after the other, are the file.
+	Part []byte `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
+	// How many events the whole has.
+	Size uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// from of the next part; 0 when this was the last.
+	Next          uint64 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditResponse) Reset() {
+	*x = ExportAuditResponse{}
+	mi := &file_bridge_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditResponse) ProtoMessage() {}
+
+func (x *ExportAuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditResponse.ProtoReflect.Descriptor instead.
+func (*ExportAuditResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ExportAuditResponse) GetPart() []byte {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ExportAuditResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ExportAuditResponse) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
 var file_bridge_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -4993,7 +5336,30 @@ const file_bridge_proto_rawDesc = "" +
 	"\vTestSerials\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\tR\x05valid\x12\x18\n" +
 	"\arevoked\x18\x02 \x01(\tR\arevoked\x12\x16\n" +
-	"\x06unused\x18\x03 \x01(\tR\x06unused*\xaf\x01\n" +
+	"\x06unused\x18\x03 \x01(\tR\x06unused\"\xab\x01\n" +
+	"\x16ListAuditEventsRequest\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
+	"\x06member\x18\x04 \x01(\tR\x06member\x12\x16\n" +
+	"\x06person\x18\x05 \x01(\tR\x06person\"E\n" +
+	"\x17ListAuditEventsResponse\x12\x16\n" +
+	"\x06events\x18\x01 \x03(\tR\x06events\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\"\x1b\n" +
+	"\x19GetAuditCheckpointRequest\"[\n" +
+	"\x1aGetAuditCheckpointResponse\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\fR\tpublicKey\"<\n" +
+	"\x12ExportAuditRequest\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x04R\x04from\"Q\n" +
+	"\x13ExportAuditResponse\x12\x12\n" +
+	"\x04part\x18\x01 \x01(\fR\x04part\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\x04R\x04next*\xaf\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eROLE_APPLICANT\x10\x01\x12\x0f\n" +
@@ -5023,7 +5389,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x04Verb\x12\x14\n" +
 	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xac\x0e\n" +
+	"\fVERB_SUSPEND\x10\x022\xe1\x10\n" +
 	"\x06Bridge\x12E\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\"\x06\x8a\xb5\x18\x02 \x01\x12T\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\"\f\x8a\xb5\x18\b\n" +
@@ -5061,7 +5427,13 @@ const file_bridge_proto_rawDesc = "" +
 	"\x02\x03\b\x18\x01\x12[\n" +
 	"\fWithdrawRole\x12\x1e.bridge.v1.WithdrawRoleRequest\x1a\x1f.bridge.v1.WithdrawRoleResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
-	"\x02\x03\b\x18\x01:E\n" +
+	"\x02\x03\b\x18\x01\x12f\n" +
+	"\x0fListAuditEvents\x12!.bridge.v1.ListAuditEventsRequest\x1a\".bridge.v1.ListAuditEventsResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12o\n" +
+	"\x12GetAuditCheckpoint\x12$.bridge.v1.GetAuditCheckpointRequest\x1a%.bridge.v1.GetAuditCheckpointResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12Z\n" +
+	"\vExportAudit\x12\x1d.bridge.v1.ExportAuditRequest\x1a\x1e.bridge.v1.ExportAuditResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b:E\n" +
 	"\x04rule\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x0f.bridge.v1.RuleR\x04ruleB Z\x1ebridge.example/api/proto;protob\x06proto3"
 
 var (
@@ -5077,7 +5449,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_bridge_proto_goTypes = []any{
 	(Role)(0),                                // 0: bridge.v1.Role
 	(Scope)(0),                               // 1: bridge.v1.Scope
@@ -5147,26 +5519,32 @@ var file_bridge_proto_goTypes = []any{
 	(*Directory)(nil),                        // 65: bridge.v1.Directory
 	(*CA)(nil),                               // 66: bridge.v1.CA
 	(*TestSerials)(nil),                      // 67: bridge.v1.TestSerials
-	(*timestamppb.Timestamp)(nil),            // 68: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil),       // 69: google.protobuf.MethodOptions
+	(*ListAuditEventsRequest)(nil),           // 68: bridge.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),          // 69: bridge.v1.ListAuditEventsResponse
+	(*GetAuditCheckpointRequest)(nil),        // 70: bridge.v1.GetAuditCheckpointRequest
+	(*GetAuditCheckpointResponse)(nil),       // 71: bridge.v1.GetAuditCheckpointResponse
+	(*ExportAuditRequest)(nil),               // 72: bridge.v1.ExportAuditRequest
+	(*ExportAuditResponse)(nil),              // 73: bridge.v1.ExportAuditResponse
+	(*timestamppb.Timestamp)(nil),            // 74: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil),       // 75: google.protobuf.MethodOptions
 }
 var file_bridge_proto_depIdxs = []int32{
 	0,   // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
 	0,   // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
 	55,  // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	68,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	74,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
 	8,   // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
 	1,   // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
-	68,  // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	68,  // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	68,  // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	74,  // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	74,  // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	74,  // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	12,  // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	68,  // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	74,  // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	11,  // 11: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
-	68,  // 12: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
-	68,  // 13: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
-	68,  // 14: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
-	68,  // 15: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	74,  // 12: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	74,  // 13: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	74,  // 14: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	74,  // 15: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
 	3,   // 16: bridge.v1.StateCount.state:type_name -> bridge.v1.State
 	62,  // 17: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
 	57,  // 18: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
@@ -5181,20 +5559,20 @@ var file_bridge_proto_depIdxs = []int32{
 	34,  // 27: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
 	57,  // 28: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
 	57,  // 29: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	68,  // 30: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	68,  // 31: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	74,  // 30: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	74,  // 31: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
 	39,  // 32: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
 	0,   // 33: bridge.v1.Person.roles:type_name -> bridge.v1.Role
 	41,  // 34: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
 	42,  // 35: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
-	68,  // 36: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
-	68,  // 37: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
-	68,  // 38: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	74,  // 36: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	74,  // 37: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	74,  // 38: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
 	55,  // 39: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
-	68,  // 40: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	74,  // 40: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
 	55,  // 41: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
 	55,  // 42: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
-	68,  // 43: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	74,  // 43: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
 	0,   // 44: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
 	40,  // 45: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
 	0,   // 46: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
@@ -5205,78 +5583,85 @@ var file_bridge_proto_depIdxs = []int32{
 	40,  // 51: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
 	0,   // 52: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
 	3,   // 53: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	68,  // 54: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	74,  // 54: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
 	62,  // 55: bridge.v1.Member.application:type_name -> bridge.v1.Application
 	3,   // 56: bridge.v1.Member.state:type_name -> bridge.v1.State
-	68,  // 57: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	74,  // 57: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
 	55,  // 58: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	68,  // 59: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	74,  // 59: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
 	59,  // 60: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
 	59,  // 61: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
 	60,  // 62: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
 	58,  // 63: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
 	55,  // 64: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	68,  // 65: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	74,  // 65: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
 	55,  // 66: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	68,  // 67: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	74,  // 67: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
 	4,   // 68: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
 	55,  // 69: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	68,  // 70: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	74,  // 70: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
 	3,   // 71: bridge.v1.Decision.to:type_name -> bridge.v1.State
 	61,  // 72: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	68,  // 73: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	68,  // 74: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	74,  // 73: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	74,  // 74: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
 	63,  // 75: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
 	64,  // 76: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
 	65,  // 77: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
 	66,  // 78: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
 	66,  // 79: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
 	67,  // 80: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
-	69,  // 81: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
-	5,   // 82: bridge.v1.rule:type_name -> bridge.v1.Rule
-	6,   // 83: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	9,   // 84: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	13,  // 85: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	15,  // 86: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	17,  // 87: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	19,  // 88: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	21,  // 89: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	23,  // 90: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	27,  // 91: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	30,  // 92: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	32,  // 93: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	35,  // 94: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	37,  // 95: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	43,  // 96: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
-	45,  // 97: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
-	47,  // 98: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
-	49,  // 99: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
-	51,  // 100: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
-	53,  // 101: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
-	7,   // 102: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	10,  // 103: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	14,  // 104: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	16,  // 105: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	18,  // 106: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	20,  // 107: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	22,  // 108: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	24,  // 109: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	28,  // 110: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	31,  // 111: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	33,  // 112: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	36,  // 113: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	38,  // 114: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	44,  // 115: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
-	46,  // 116: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
-	48,  // 117: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
-	50,  // 118: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
-	52,  // 119: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
-	54,  // 120: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
-	102, // [102:121] is the sub-list for method output_type
-	83,  // [83:102] is the sub-list for method input_type
-	82,  // [82:83] is the sub-list for extension type_name
-	81,  // [81:82] is the sub-list for extension extendee
-	0,   // [0:81] is the sub-list for field type_name
+	74,  // 81: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
+	75,  // 82: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,   // 83: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,   // 84: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,   // 85: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	13,  // 86: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	15,  // 87: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	17,  // 88: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	19,  // 89: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
+	21,  // 90: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
+	23,  // 91: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	27,  // 92: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	30,  // 93: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	32,  // 94: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	35,  // 95: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	37,  // 96: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	43,  // 97: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	45,  // 98: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	47,  // 99: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	49,  // 100: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	51,  // 101: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	53,  // 102: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	68,  // 103: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
+	70,  // 104: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
+	72,  // 105: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
+	7,   // 106: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10,  // 107: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	14,  // 108: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	16,  // 109: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	18,  // 110: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	20,  // 111: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
+	22,  // 112: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
+	24,  // 113: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	28,  // 114: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	31,  // 115: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	33,  // 116: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	36,  // 117: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	38,  // 118: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	44,  // 119: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	46,  // 120: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	48,  // 121: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	50,  // 122: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	52,  // 123: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	54,  // 124: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	69,  // 125: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
+	71,  // 126: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
+	73,  // 127: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
+	106, // [106:128] is the sub-list for method output_type
+	84,  // [84:106] is the sub-list for method input_type
+	83,  // [83:84] is the sub-list for extension type_name
+	82,  // [82:83] is the sub-list for extension extendee
+	0,   // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -5290,7 +5675,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   63,
+			NumMessages:   69,
 			NumExtensions: 1,
 			NumServices:   1,
 		},

@@ -46,6 +46,9 @@ const (
 	Bridge_RenewCredential_FullMethodName          = "/bridge.v1.Bridge/RenewCredential"
 	Bridge_WithdrawCredential_FullMethodName       = "/bridge.v1.Bridge/WithdrawCredential"
 	Bridge_WithdrawRole_FullMethodName             = "/bridge.v1.Bridge/WithdrawRole"
+	Bridge_ListAuditEvents_FullMethodName          = "/bridge.v1.Bridge/ListAuditEvents"
+	Bridge_GetAuditCheckpoint_FullMethodName       = "/bridge.v1.Bridge/GetAuditCheckpoint"
+	Bridge_ExportAudit_FullMethodName              = "/bridge.v1.Bridge/ExportAudit"
 )
 
 // BridgeClient is the client API for Bridge service.
@@ -110,6 +113,14 @@ type BridgeClient interface {
 	WithdrawCredential(ctx context.Context, in *WithdrawCredentialRequest, opts ...grpc.CallOption) (*WithdrawCredentialResponse, error)
 	// WithdrawRole takes a role from a person at once; errors as before.
 	WithdrawRole(ctx context.Context, in *WithdrawRoleRequest, opts ...grpc.CallOption) (*WithdrawRoleResponse, error)
+	// ListAuditEvents returns one page of the audit log, the oldest first.
+	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
+	// GetAuditCheckpoint returns the signed checkpoint of the audit log as it
+	// stands. Who keeps it elsewhere can tell later that nothing was taken away.
+	GetAuditCheckpoint(ctx context.Context, in *GetAuditCheckpointRequest, opts ...grpc.CallOption) (*GetAuditCheckpointResponse, error)
+	// ExportAudit returns one part of a file that proves the audit log to
+	// anybody, offline.
+	ExportAudit(ctx context.Context, in *ExportAuditRequest, opts ...grpc.CallOption) (*ExportAuditResponse, error)
 }
 
 type bridgeClient struct {
@@ -310,6 +321,36 @@ func (c *bridgeClient) WithdrawRole(ctx context.Context, in *WithdrawRoleRequest
 	return out, nil
 }
 
+func (c *bridgeClient) ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditEventsResponse)
+	err := c.cc.Invoke(ctx, Bridge_ListAuditEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) GetAuditCheckpoint(ctx context.Context, in *GetAuditCheckpointRequest, opts ...grpc.CallOption) (*GetAuditCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAuditCheckpointResponse)
+	err := c.cc.Invoke(ctx, Bridge_GetAuditCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) ExportAudit(ctx context.Context, in *ExportAuditRequest, opts ...grpc.CallOption) (*ExportAuditResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportAuditResponse)
+	err := c.cc.Invoke(ctx, Bridge_ExportAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BridgeServer is the server API for Bridge service.
 // All implementations must embed UnimplementedBridgeServer
 // for forward compatibility.
@@ -372,6 +413,14 @@ type BridgeServer interface {
 	WithdrawCredential(context.Context, *WithdrawCredentialRequest) (*WithdrawCredentialResponse, error)
 	// WithdrawRole takes a role from a person at once; errors as before.
 	WithdrawRole(context.Context, *WithdrawRoleRequest) (*WithdrawRoleResponse, error)
+	// ListAuditEvents returns one page of the audit log, the oldest first.
+	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
+	// GetAuditCheckpoint returns the signed checkpoint of the audit log as it
+	// stands. Who keeps it elsewhere can tell later that nothing was taken away.
+	GetAuditCheckpoint(context.Context, *GetAuditCheckpointRequest) (*GetAuditCheckpointResponse, error)
+	// ExportAudit returns one part of a file that proves the audit log to
+	// anybody, offline.
+	ExportAudit(context.Context, *ExportAuditRequest) (*ExportAuditResponse, error)
 	mustEmbedUnimplementedBridgeServer()
 }
 
@@ -438,6 +487,15 @@ func (UnimplementedBridgeServer) WithdrawCredential(context.Context, *WithdrawCr
 }
 func (UnimplementedBridgeServer) WithdrawRole(context.Context, *WithdrawRoleRequest) (*WithdrawRoleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawRole not implemented")
+}
+func (UnimplementedBridgeServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
+}
+func (UnimplementedBridgeServer) GetAuditCheckpoint(context.Context, *GetAuditCheckpointRequest) (*GetAuditCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAuditCheckpoint not implemented")
+}
+func (UnimplementedBridgeServer) ExportAudit(context.Context, *ExportAuditRequest) (*ExportAuditResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportAudit not implemented")
 }
 func (UnimplementedBridgeServer) mustEmbedUnimplementedBridgeServer() {}
 func (UnimplementedBridgeServer) testEmbeddedByValue()                {}
@@ -802,6 +860,60 @@ func _Bridge_WithdrawRole_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_ListAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).ListAuditEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_ListAuditEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).ListAuditEvents(ctx, req.(*ListAuditEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_GetAuditCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAuditCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).GetAuditCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_GetAuditCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).GetAuditCheckpoint(ctx, req.(*GetAuditCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_ExportAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).ExportAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_ExportAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).ExportAudit(ctx, req.(*ExportAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Bridge_ServiceDesc is the grpc.ServiceDesc for Bridge service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -884,6 +996,18 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WithdrawRole",
 			Handler:    _Bridge_WithdrawRole_Handler,
+		},
+		{
+			MethodName: "ListAuditEvents",
+			Handler:    _Bridge_ListAuditEvents_Handler,
+		},
+		{
+			MethodName: "GetAuditCheckpoint",
+			Handler:    _Bridge_GetAuditCheckpoint_Handler,
+		},
+		{
+			MethodName: "ExportAudit",
+			Handler:    _Bridge_ExportAudit_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

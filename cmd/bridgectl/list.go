@@ -157,7 +157,7 @@ mail_domains}].`,
 type verification struct{ anchor, at, previous string }
 
 func (t *tool) verify(file string, o verification) error {
-	at, err := parseInstant(o.at, time.Now())
+	at, err := parseInstant("--at", o.at, time.Now())
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func check(der, previous []byte, roots *x509.CertPool, at time.Time) (*signedlis
 	return list, list.Supersedes(old)
 }
 
-func parseInstant(s string, now time.Time) (time.Time, error) {
+func parseInstant(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return now, nil
 	}
@@ -213,7 +213,7 @@ func parseInstant(s string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, fault.New(fault.Invalid, "--at: %q is no instant such as 2026-01-02T03:04:05Z or 2026-01-02", s)
+	return time.Time{}, fault.New(fault.Invalid, "%s: %q is no instant such as 2026-01-02T03:04:05Z or 2026-01-02", flag, s)
 }
 
 // checkedList is the result of a check.

@@ -179,7 +179,7 @@ func (t *tool) inputs(q pathQuestion, m *material) (*pathval.Pool, pathval.Input
 		in.Policies = append(in.Policies, id)
 	}
 	var err error
-	if in.At, err = parseInstant(q.at, time.Now()); err != nil {
+	if in.At, err = parseInstant("--at", q.at, time.Now()); err != nil {
 		return nil, in, err
 	}
 	if in.Anchors, err = m.certificates("--anchor", q.anchors...); err != nil {

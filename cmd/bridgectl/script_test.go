@@ -27,6 +27,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bridge.example/internal/edge/adminapi"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/people"
 	"bridge.example/membership"
@@ -50,6 +51,7 @@ func TestMain(m *testing.M) {
 //	lists/                         what writeLists makes
 //	paths/                         what writePaths makes
 //	$ADMIN                         the daemon's address
+//	$AUDITKEY, audit.pub           fingerprint and public key of its audit log
 //	$NOBODY, $DEAF, $PLAIN         where nobody listens, nobody answers, TLS is not spoken
 //	$REPOSITORY                    an HTTP server with /list, /huge, /broken
 func TestScripts(t *testing.T) {
@@ -113,6 +115,11 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	dir := env.Getenv("WORK")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program under -race lingers for a second
 	env.Setenv("ADMIN", startAdmin(t, dir, env.Defer, writeMapped(t, filepath.Join(dir, "mapped"))))
+	fingerprint, err := readFingerprint(filepath.Join(dir, "audit.pub"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("AUDITKEY", fingerprint)
 	root := newAuthority(t, "Alpha Root")
 	write(t, filepath.Join(dir, "root.pem"), pemOf(root.cert.Raw))
 	write(t, filepath.Join(dir, "two.pem"), append(pemOf(root.cert.Raw), pemOf(root.cert.Raw)...))
@@ -156,8 +163,17 @@ func startAdmin(t *testing.T, dir string, atEnd func(func()), published ...feder
 	}
 	f.published = published
 	atEnd(func() { f.store.Close() })
+	public, err := x509.MarshalPKIXPublicKey(admin.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "audit.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+	audit, err := auditlog.Open(t.Context(), f.store.Audit(), admin.key, auditlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	persons := people.NewRegister(f.store.People(), people.NewAuthority(admin.cert, admin.key), people.Options{Log: slog.New(slog.DiscardHandler)})
-	s := adminapi.New(f, persons, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Log: slog.New(slog.DiscardHandler)})
+	s := adminapi.New(f, persons, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Audit: audit, Log: slog.New(slog.DiscardHandler)})
 	l := listen(t, atEnd)
 	done := make(chan error)
 	go func() { done <- s.Serve(l) }()

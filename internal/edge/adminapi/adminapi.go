@@ -58,7 +58,7 @@ func New(f Federation, p *people.Register, server tls.Certificate, admin *x509.C
 	}
 	g := gate{people: p, rules: rules(), guests: newGuests(), log: o.Log, audit: o.Audit}
 	s := grpc.NewServer(serverOptions(tlsConfig(server, admin), g)...)
-	proto.RegisterBridgeServer(s, &service{federation: f, people: p, rules: g.rules, version: o.Version})
+	proto.RegisterBridgeServer(s, &service{federation: f, people: p, rules: g.rules, version: o.Version, audit: o.Audit})
 	return s
 }
 
@@ -69,6 +69,7 @@ type service struct {
 	people                   *people.Register
 	rules                    map[string]*proto.Rule
 	version                  string
+	audit                    *auditlog.Log
 }
 
 func (s *service) GetStatus(ctx context.Context, _ *proto.GetStatusRequest) (*proto.GetStatusResponse, error) {

@@ -26,6 +26,9 @@ var reads = map[string]bool{
 	proto.Bridge_GetList_FullMethodName:                 true,
 	proto.Bridge_BuildPath_FullMethodName:               true,
 	proto.Bridge_RequestCrossCertificate_FullMethodName: true,
+	proto.Bridge_ListAuditEvents_FullMethodName:         true,
+	proto.Bridge_GetAuditCheckpoint_FullMethodName:      true,
+	proto.Bridge_ExportAudit_FullMethodName:             true,
 }
 
 // recorded announces a call in the audit log, lets it in only then, and records

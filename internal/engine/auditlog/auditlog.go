@@ -7,7 +7,9 @@ package auditlog
 import (
 	"context"
 	"crypto"
+	"errors"
 	"iter"
+	"sort"
 	"sync"
 	"time"
 
@@ -87,7 +89,7 @@ func (l *Log) checkTail(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e, err := decodeEvent(text)
+		e, err := DecodeEvent(text)
 		if err != nil || tlog.RecordHash(text) != leaf[0] || e.Number != l.size {
 			return fault.New(fault.Conflict, "audit log: event %d is not the one that was signed", l.size)
 		}
@@ -121,7 +123,7 @@ func (l *Log) Record(ctx context.Context, e Event) (Event, error) {
 		now = l.last
 	}
 	e.Number, e.At = l.size+1, now
-	text, err := e.encode()
+	text, err := e.Encode()
 	if err != nil {
 		return Event{}, err
 	}
@@ -202,13 +204,27 @@ func (l *Log) Events(ctx context.Context, from, to uint64) iter.Seq2[Event, erro
 		for text, err := range l.store.Events(ctx, from) {
 			var e Event
 			if err == nil {
-				e, err = decodeEvent(text)
+				e, err = DecodeEvent(text)
 			}
 			if !yield(e, err) || err != nil || e.Number >= to {
 				return
 			}
 		}
 	}
+}
+
+// Since returns the number of the first event at or after at, or one more than
+// there are events.
+func (l *Log) Since(ctx context.Context, at time.Time) (uint64, error) {
+	var failed error
+	i := sort.Search(int(l.Size()), func(i int) bool {
+		for e, err := range l.Events(ctx, uint64(i)+1, uint64(i)+1) {
+			failed = errors.Join(failed, err)
+			return !e.At.Before(at)
+		}
+		return true
+	})
+	return uint64(i) + 1, failed
 }
 
 func (l *Log) hashes(ctx context.Context) tlog.HashReaderFunc {

@@ -52,10 +52,10 @@ func Document(name string, document []byte) Evidence {
 	return Evidence{Name: name, SHA256: hex.EncodeToString(sum[:])}
 }
 
-// encode returns e as it is hashed and stored: one line of JSON, the members in
+// Encode returns e as it is hashed and stored: one line of JSON, the members in
 // the order of the struct, those of details in that of their names, without
 // white space. Errors are Invalid.
-func (e Event) encode() ([]byte, error) {
+func (e Event) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, fault.New(fault.Invalid, "audit event %q: %w", e.Kind, err)
 	}
@@ -100,9 +100,9 @@ func (e Event) check() error {
 	return nil
 }
 
-// decodeEvent reads what encode wrote, and nothing else: whatever is not in the
+// DecodeEvent reads what Encode wrote, and nothing else: whatever is not in the
 // one form is Invalid.
-func decodeEvent(text []byte) (Event, error) {
+func DecodeEvent(text []byte) (Event, error) {
 	if len(text) > maxEventBytes {
 		return Event{}, fault.New(fault.Invalid, "audit event: longer than %d bytes", maxEventBytes)
 	}
@@ -110,7 +110,7 @@ func decodeEvent(text []byte) (Event, error) {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return Event{}, fault.New(fault.Invalid, "audit event: %w", err)
 	}
-	again, err := e.encode()
+	again, err := e.Encode()
 	if err != nil {
 		return Event{}, err
 	}

@@ -25,14 +25,11 @@ const exportPage = 256
 // Every line can be checked against those before it as it comes, so the first
 // that was changed is known.
 func (l *Log) Export(ctx context.Context, w io.Writer) error {
-	header, size, err := l.ExportHeader()
-	if err != nil {
-		return err
-	}
+	header, size := l.ExportHeader()
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
-	for from := uint64(1); from <= size; from += exportPage {
+	for from := NextPart(0); from <= size; from = NextPart(from) {
 		part, err := l.ExportEvents(ctx, size, from)
 		if err != nil {
 			return err
@@ -46,17 +43,17 @@ func (l *Log) Export(ctx context.Context, w io.Writer) error {
 
 // ExportHeader returns the beginning of an export, and the size of the log that
 // it is for.
-func (l *Log) ExportHeader() (header []byte, size uint64, err error) {
+func (l *Log) ExportHeader() (header []byte, size uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	header = fmt.Appendf(nil, "%s\n%s\n%s", exportTitle, base64.StdEncoding.EncodeToString(l.signer.spki), l.checkpoint)
-	return header, l.size, nil
+	return header, l.size
 }
 
 // ExportEvents returns the part of an export of the first size events that
 // begins at event from: at most 256 of them, each after the hashes that belong
-// before it. The whole is the header and the parts from 1, 257 and so on.
-// Invalid when there are no such events.
+// before it. [NextPart] says where the parts begin. Invalid when there are no such
+// events.
 func (l *Log) ExportEvents(ctx context.Context, size, from uint64) ([]byte, error) {
 	if from < 1 || from > size || size > l.Size() {
 		return nil, fault.New(fault.Invalid, "audit log: no event %d among the first %d of %d", from, size, l.Size())
@@ -96,6 +93,15 @@ func (l *Log) ExportEvents(ctx context.Context, size, from uint64) ([]byte, erro
 		}
 	}
 	return nil, fault.New(fault.Internal, "audit log: event %d is gone", number)
+}
+
+// NextPart returns the event with which the part of an export begins that
+// follows the one from event from; the header is the one from 0.
+func NextPart(from uint64) uint64 {
+	if from == 0 {
+		return 1
+	}
+	return from + exportPage
 }
 
 // node is a subtree of a tree (RFC 6962 §2.1): the leaves from the first on,

@@ -113,7 +113,7 @@ func (v *exportReader) verify() (Report, error) {
 	case err == nil:
 		return Report{}, fault.New(fault.Invalid, "more follows after it, the last event")
 	case !errors.Is(err, io.EOF):
-		return Report{}, ioError(err)
+		return Report{}, v.broken(err)
 	}
 	if v.since > 0 && fold(v.parts) != since.Root {
 		v.whole = true
@@ -190,7 +190,7 @@ func (v *exportReader) leaf(line []byte, hash tlog.Hash) error {
 	if tlog.RecordHash(line) != hash {
 		return fault.New(fault.Invalid, "it is not the event that was signed")
 	}
-	e, err := decodeEvent(line)
+	e, err := DecodeEvent(line)
 	if err != nil {
 		return err
 	}
@@ -221,11 +221,12 @@ func (v *exportReader) line() ([]byte, error) {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, fault.New(fault.Invalid, "the line is longer than any of an export")
 	}
-	return nil, ioError(err)
+	return nil, v.broken(err)
 }
 
-func ioError(err error) error {
-	return fault.New(fault.Unavailable, "reading the export: %w", err)
+func (v *exportReader) broken(err error) error {
+	v.whole = true
+	return fmt.Errorf("reading the export: %w", err)
 }
 
 // parsePair reads two hashes in lower-case hex, separated by a space.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"iter"
 	"sort"
 	"sync"
@@ -76,7 +77,7 @@ func (l *Log) checkTail(ctx context.Context) error {
 	}
 	root, err := tlog.TreeHash(int64(l.size), l.hashes(ctx))
 	if err != nil {
-		return err
+		return fmt.Errorf("audit log: reading hashes: %w", err)
 	}
 	if root != c.Root {
 		return fault.New(fault.Conflict, "audit log: its hashes are not those that were signed at event %d", c.Size)

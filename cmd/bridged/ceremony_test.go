@@ -103,7 +103,7 @@ func TestInitJSON(t *testing.T) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Made != "bridge" || len(got.Certificates) != 2 || len(got.Keys) != 6 || len(got.Next) == 0 {
+	if got.Made != "bridge" || len(got.Certificates) != 2 || len(got.Keys) != 7 || len(got.Next) == 0 {
 		t.Errorf("got %+v", got)
 	}
 	for _, k := range got.Keys {

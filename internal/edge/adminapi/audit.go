@@ -51,7 +51,7 @@ func (g gate) recorded(ctx context.Context, method string, c caller, req any, ha
 		end := auditlog.Event{Kind: "call.end", Of: e.Number, Member: e.Member, Person: e.Person, Credential: e.Credential,
 			Details: map[string]string{"method": e.Details["method"], "outcome": outcome}}
 		if err != nil {
-			end.Details["error"] = shortened(err.Error())
+			end.Details["error"] = shortened(statusOf(err).Message())
 		}
 		if err := g.audit.Act(context.WithoutCancel(ctx), end); err != nil {
 			g.log.ErrorContext(ctx, "an outcome is not recorded", "event", e.Number, "outcome", outcome, "err", err)
@@ -101,7 +101,7 @@ func (g gate) refused(ctx context.Context, method string, c caller, why error) {
 	}
 	err := g.audit.Act(ctx, auditlog.Event{
 		Kind: "call.refuse", Person: c.actor.Person, Credential: c.actor.Credential,
-		Details: map[string]string{"method": shortened(path.Base(method)), "error": shortened(why.Error())},
+		Details: map[string]string{"method": shortened(path.Base(method)), "error": shortened(statusOf(why).Message())},
 	})
 	if err != nil {
 		g.log.ErrorContext(ctx, "a refusal is not recorded", "method", method, "err", err)

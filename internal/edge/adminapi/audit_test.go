@@ -42,10 +42,21 @@ func TestCallsAreRecorded(t *testing.T) {
 	if status.Code(err) != codes.PermissionDenied {
 		t.Fatal(err)
 	}
+	// What broke inside is for the log of the service, not for all officers.
+	if _, err := anna.AcceptCrossCertificate(ctx, &proto.AcceptCrossCertificateRequest{Id: "broken"}); status.Code(err) != codes.Internal {
+		t.Fatal(err)
+	}
+	for e, err := range i.audit.Events(ctx, 5, 5) {
+		if err != nil || e.Kind != "call.end" || strings.Contains(e.Details["error"], "hunter2") {
+			t.Errorf("got %v, %v", e, err)
+		}
+	}
 	want := []string{
 		"call anna alpha SuspendMember  line\nbreak",
 		"call.end anna alpha SuspendMember notfound ",
 		"call.refuse   GetStatus  ",
+		"call anna broken AcceptCrossCertificate  ",
+		"call.end anna broken AcceptCrossCertificate internal ",
 	}
 	if d := cmp.Diff(want, told(t, i)); d != "" {
 		t.Error(d)

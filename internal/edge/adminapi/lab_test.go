@@ -151,8 +151,12 @@ func (f *fake) WithdrawInbound(ctx context.Context, id membership.ID, by members
 	return caseOf(f.Register.WithdrawInbound(ctx, id, by, name, reason))
 }
 
-// AcceptInbound finds one thing to advise, and forbids nothing.
+// AcceptInbound finds one thing to advise, and forbids nothing. For the member
+// called broken it breaks.
 func (f *fake) AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (v federation.InboundVerdict, err error) {
+	if id == "broken" {
+		return v, errors.New("the password is hunter2")
+	}
 	v.Findings = []crosscert.Finding{{Rule: "a", Source: "b", Problem: "c", Should: true}}
 	if !trial {
 		v.Accepted = true

@@ -27,18 +27,20 @@ func openssl(t *testing.T, args ...string) []byte {
 }
 
 func TestOpenSSLReadsOurKeys(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.pem")
-	made, err := keys.Create(path, keys.P384, passphrase)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, _ := pem.Decode(openssl(t, "pkey", "-in", path, "-passin", "pass:"+string(passphrase), "-pubout"))
-	if block == nil {
-		t.Fatal("openssl wrote no PEM")
-	}
-	public, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil || !public.(interface{ Equal(crypto.PublicKey) bool }).Equal(made.Public()) {
-		t.Errorf("got %v, %v, want the key made", public, err)
+	for _, kind := range []keys.Kind{keys.P384, keys.Ed25519} {
+		path := filepath.Join(t.TempDir(), "key.pem")
+		made, err := keys.Create(path, kind, passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(openssl(t, "pkey", "-in", path, "-passin", "pass:"+string(passphrase), "-pubout"))
+		if block == nil {
+			t.Fatal("openssl wrote no PEM")
+		}
+		public, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil || !public.(interface{ Equal(crypto.PublicKey) bool }).Equal(made.Public()) {
+			t.Errorf("%s: got %v, %v, want the key made", kind, public, err)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 	protobuf "google.golang.org/protobuf/proto"
 
 	"bridge.example/api/proto"
@@ -26,6 +28,7 @@ var reads = map[string]bool{
 	proto.Bridge_GetList_FullMethodName:                 true,
 	proto.Bridge_BuildPath_FullMethodName:               true,
 	proto.Bridge_RequestCrossCertificate_FullMethodName: true,
+	proto.Bridge_ListPersons_FullMethodName:             true,
 	proto.Bridge_ListAuditEvents_FullMethodName:         true,
 	proto.Bridge_GetAuditCheckpoint_FullMethodName:      true,
 	proto.Bridge_ExportAudit_FullMethodName:             true,
@@ -95,8 +98,9 @@ func announcement(method string, c caller, req any) (auditlog.Event, error) {
 
 // refused records that somebody whom the admin CA knows was not let in. That is
 // refused already; whether it is recorded changes nothing for the caller.
+// Strangers fill no log.
 func (g gate) refused(ctx context.Context, method string, c caller, why error) {
-	if g.audit == nil {
+	if g.audit == nil || !known(ctx) {
 		return
 	}
 	err := g.audit.Act(ctx, auditlog.Event{
@@ -106,6 +110,16 @@ func (g gate) refused(ctx context.Context, method string, c caller, why error) {
 	if err != nil {
 		g.log.ErrorContext(ctx, "a refusal is not recorded", "method", method, "err", err)
 	}
+}
+
+// known reports whether the caller showed a certificate of the admin CA.
+func known(ctx context.Context) bool {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return false
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	return ok && len(info.State.VerifiedChains) > 0
 }
 
 // shortened is s in at most a kilobyte of UTF-8.

@@ -42,6 +42,10 @@ func TestCallsAreRecorded(t *testing.T) {
 	if status.Code(err) != codes.PermissionDenied {
 		t.Fatal(err)
 	}
+	// Strangers fill no log.
+	if _, err := proto.NewBridgeClient(i.dial(t, nil)).GetStatus(ctx, &proto.GetStatusRequest{}); status.Code(err) != codes.PermissionDenied {
+		t.Fatal(err)
+	}
 	// What broke inside is for the log of the service, not for all officers.
 	if _, err := anna.AcceptCrossCertificate(ctx, &proto.AcceptCrossCertificateRequest{Id: "broken"}); status.Code(err) != codes.Internal {
 		t.Fatal(err)

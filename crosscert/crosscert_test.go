@@ -484,10 +484,10 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: got %v, want an Invalid error", name, err)
 		}
 	}
-	if _, err := crosscert.NewRoot(other, pkix.Name{CommonName: "x"}, b.now, b.now.AddDate(11, 0, 0)); fault.KindOf(err) != fault.Invalid || err == nil {
+	if _, err := crosscert.NewRoot(other, pkix.Name{CommonName: "x"}, "", b.now, b.now.AddDate(11, 0, 0)); fault.KindOf(err) != fault.Invalid || err == nil {
 		t.Errorf("a root for 11 years: got %v, want an Invalid error", err)
 	}
-	if _, err := crosscert.NewRoot(other, pkix.Name{}, b.now, b.now.AddDate(1, 0, 0)); fault.KindOf(err) != fault.Invalid || err == nil {
+	if _, err := crosscert.NewRoot(other, pkix.Name{}, "", b.now, b.now.AddDate(1, 0, 0)); fault.KindOf(err) != fault.Invalid || err == nil {
 		t.Errorf("a root without a name: got %v, want an Invalid error", err)
 	}
 }
@@ -499,7 +499,7 @@ func TestRSA(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.key.Signer = key
-	if b.cert, err = crosscert.NewRoot(key, pkix.Name{CommonName: "RSA Bridge"}, b.now, b.now.AddDate(5, 0, 0)); err != nil {
+	if b.cert, err = crosscert.NewRoot(key, pkix.Name{CommonName: "RSA Bridge"}, "", b.now, b.now.AddDate(5, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	b.restart(t)

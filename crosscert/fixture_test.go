@@ -122,7 +122,7 @@ func newBridge(t testing.TB) *bridge {
 	b := &bridge{ledger: &memory{}, now: time.Now().Truncate(time.Second)}
 	b.key = &spy{Signer: newKey(t), t: t, ledger: b.ledger, serials: map[string]bool{}}
 	var err error
-	b.cert, err = crosscert.NewRoot(b.key.Signer, pkix.Name{Organization: []string{"Bridge"}, CommonName: "Bridge CA"}, b.now.Add(-time.Hour), b.now.AddDate(10, 0, 0))
+	b.cert, err = crosscert.NewRoot(b.key.Signer, pkix.Name{Organization: []string{"Bridge"}, CommonName: "Bridge CA"}, "http://repository.example"+crosscert.IssuedByBridgePath, b.now.Add(-time.Hour), b.now.AddDate(10, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

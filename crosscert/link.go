@@ -16,14 +16,15 @@ func (a *Authority) rootTemplate(pub crypto.PublicKey) (*x509.Certificate, error
 		return nil, fault.New(fault.Invalid, "the new key of the bridge CA is of a kind that is not supported")
 	}
 	now := a.instant()
-	return &x509.Certificate{
+	t := &x509.Certificate{
 		SerialNumber: newSerial(),
 		Subject:      a.signing.cert.Subject, RawSubject: a.signing.cert.RawSubject,
 		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(10, 0, 0).Add(-backdate),
 		BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1,
 		KeyUsage:     x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		SubjectKeyId: id, PublicKey: pub,
-	}, nil
+	}
+	return t, extend(t, caRepository(a.o.BaseURL+IssuedByBridgePath))
 }
 
 // linkTemplate is a self-issued certificate by one key of the bridge CA for

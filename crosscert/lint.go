@@ -181,6 +181,6 @@ var extensions = []extension{
 	{asn1.ObjectIdentifier{2, 5, 29, 37}, "extKeyUsage", "S/MIME BR §7.1.2.2", false, false, others, 0},
 	{oidCRLDistributionPoints, "cRLDistributionPoints", "RFC 5280 §4.2.1.13", false, false, issued, 0},
 	{oidAuthorityInfoAccess, "authorityInfoAccess", "RFC 5280 §4.2.2.1", false, false, issued, 0},
-	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, false, subordinate, cross},
+	{certext.OIDSubjectInfoAccess(), "subjectInfoAccess", "RFC 5280 §4.2.2.2", false, false, subordinate, cross | root},
 	{oidNoCheck, "ocsp-nocheck", "RFC 6960 §4.2.2.2.1", false, false, ocspSigner, 0},
 }

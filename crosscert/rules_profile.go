@@ -75,10 +75,11 @@ var profile = []rule{
 		return when(len(c.OCSPServer) > 0 || len(c.IssuingCertificateURL) != 1 || !isBundle(c.IssuingCertificateURL[0]),
 			"want one caIssuers with an http URL that ends in .p7c")
 	}},
-	{"subjectInfoAccess", "FBCA profile, worksheet 3", subordinate | cross, func(c *x509.Certificate) string {
+	{"subjectInfoAccess", "FBCA profile, worksheet 3", root | subordinate | cross, func(c *x509.Certificate) string {
 		as, err := certext.ParseSubjectInfoAccess(c)
 		if len(as) == 0 && err == nil {
-			return when(c.MaxPathLen != 0, "missing though there may be CAs below")
+			// An anchor is configured, and what lies below it with it.
+			return when(c.MaxPathLen != 0 && kindOf(c) != root, "missing though there may be CAs below")
 		}
 		return when(err != nil || len(as) != 1 || !as[0].Method.Equal(certext.CARepository()) ||
 			as[0].Location.Form != certext.URI || !isBundle(as[0].Location.Value),

@@ -26,7 +26,7 @@ func TestSecondOpinion(t *testing.T) {
 	}
 
 	var err error
-	if b.cert, err = crosscert.NewRoot(b.key.Signer, odd, b.now, b.now.AddDate(10, 0, 0)); err != nil {
+	if b.cert, err = crosscert.NewRoot(b.key.Signer, odd, "", b.now, b.now.AddDate(10, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	b.restart(t)

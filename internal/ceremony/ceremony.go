@@ -277,7 +277,7 @@ func isKeyOf(key crypto.Signer, c *x509.Certificate) bool {
 // root gave it, and through its ledger the two signers.
 func foundBridge(ctx context.Context, d statedir.Dir, o Options, ring keyring, caKey crypto.Signer, above *certified, now time.Time) (ca *x509.Certificate, err error) {
 	if above == nil {
-		ca, err = crosscert.NewRoot(caKey, subject(o.Name, o.Country, o.Name+" CA"), now.Add(-time.Minute), now.AddDate(bridgeYears, 0, 0).Add(-time.Minute))
+		ca, err = crosscert.NewRoot(caKey, subject(o.Name, o.Country, o.Name+" CA"), o.URL+crosscert.IssuedByBridgePath, now.Add(-time.Minute), now.AddDate(bridgeYears, 0, 0).Add(-time.Minute))
 	} else {
 		ca = above.ca
 		err = errors.Join(d.WriteCertificate(statedir.Root, above.Certificate), statedir.Replace(d.RootCRL(), above.CRL.Raw, 0o644))

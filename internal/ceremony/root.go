@@ -118,7 +118,7 @@ func FoundRoot(ctx context.Context, dir string, o RootOptions) (_ *Report, err e
 	}
 	s := rootSettings{Name: o.Name, URL: o.URL, Key: o.Key, CRLDays: o.CRLDays}
 	from := o.Now().UTC().Truncate(time.Second).Add(-time.Minute)
-	if r.Root, err = crosscert.NewRoot(key, subject(o.Name, o.Country, o.Name+" Root CA"), from, from.AddDate(bridgeYears, 0, 0)); err != nil {
+	if r.Root, err = crosscert.NewRoot(key, subject(o.Name, o.Country, o.Name+" Root CA"), "", from, from.AddDate(bridgeYears, 0, 0)); err != nil {
 		return nil, err
 	}
 	if err := d.WriteCertificate(statedir.Root, r.Root); err != nil {

@@ -51,7 +51,7 @@ func founded(t *testing.T) (*signers, *boltstore.Store) {
 	t.Cleanup(func() { store.Close() })
 	caKey := key()
 	m := &material{listSigner: pair{key: key()}, ocspSigner: pair{key: key()}}
-	m.bridgeCA, err = crosscert.NewRoot(caKey, pkix.Name{CommonName: "Bridge CA"}, time.Now(), time.Now().Add(3*365*day))
+	m.bridgeCA, err = crosscert.NewRoot(caKey, pkix.Name{CommonName: "Bridge CA"}, "", time.Now(), time.Now().Add(3*365*day))
 	must(err)
 	level, err := x509.ParseOID("1.3.6.1.4.1.32473.1.1")
 	must(err)

@@ -106,7 +106,7 @@ func signsEverything(t *testing.T, key crypto.Signer) {
 		}
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	ca, err := crosscert.NewRoot(key, pkix.Name{CommonName: "Token CA", Organization: []string{"Test"}}, now.Add(-time.Minute), now.AddDate(1, 0, 0))
+	ca, err := crosscert.NewRoot(key, pkix.Name{CommonName: "Token CA", Organization: []string{"Test"}}, "", now.Add(-time.Minute), now.AddDate(1, 0, 0))
 	must(err)
 	must(ca.CheckSignatureFrom(ca))
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -26,10 +27,11 @@ const (
 	maxCertBytes   = 64 << 10
 	maxText        = 500
 	maxNames       = 20
+	maxChain       = 8
 )
 
-// Application is what an organisation declares about itself. Every field is
-// bound by the approvals: changing one changes the record hash.
+// Application is what an organisation declares about itself. Approvals bind it:
+// changing a field changes the record hash, except those that Bound leaves out.
 type Application struct {
 	ID          ID          `json:"id"`
 	Name        string      `json:"name"`    // of the organisation
@@ -57,6 +59,22 @@ type Application struct {
 	// CrossProfile is how strict the bridge's certificates for the anchors are:
 	// empty, or Compatible.
 	CrossProfile CrossProfile `json:"cross_profile,omitempty"`
+
+	RegisterNumber string   `json:"register_number,omitempty"` // in the trade register or the like
+	Address        string   `json:"address,omitempty"`
+	Sector         string   `json:"sector,omitempty"`
+	Website        string   `json:"website,omitempty"`
+	Languages      []string `json:"languages,omitempty"` // RFC 5646
+
+	// Services are those wanted; none means all.
+	Services []Service `json:"services,omitempty"`
+	// OneWay says that the bridge certifies the member and not the other way round.
+	OneWay   bool     `json:"one_way,omitempty"`
+	Delivery Delivery `json:"delivery,omitempty"` // empty means ToEnd
+	// Escrow says that the member keeps copies of subscribers' decryption keys.
+	Escrow bool `json:"escrow,omitempty"`
+	// Documents are the certificate policy and the practice statement.
+	Documents []Document `json:"documents,omitempty"`
 }
 
 // CrossProfile is a flavour of the bridge's certificates for a member.
@@ -80,6 +98,9 @@ type CA struct {
 	Certificate []byte   `json:"certificate"` // DER
 	OCSP        []string `json:"ocsp"`        // http URLs of responders for what this CA issued
 	CRL         []string `json:"crl"`         // http or ldap URLs of its CRL
+	// Chain leads from the issuer of a CA that is not self-signed to a root, DER:
+	// for a CA purchased from somebody else, who is no member by that.
+	Chain [][]byte `json:"chain,omitempty"`
 	// TestSerials let the bridge see that the status services tell the truth.
 	TestSerials TestSerials `json:"test_serials,omitzero"`
 }
@@ -97,6 +118,8 @@ type TestSerials struct {
 type Policy struct {
 	Member string `json:"member"`
 	Bridge string `json:"bridge"`
+	// Section is where the member's policy says what maps it.
+	Section string `json:"section,omitempty"`
 }
 
 // Directory is one endpoint of the member's directory.
@@ -127,7 +150,7 @@ func (p *problems) check(where string, err error) {
 }
 
 // Normalize brings what has several spellings into one: mail domains lower
-// case without a trailing dot, the country upper case.
+// case without a trailing dot, the country upper case, empty lists nil.
 func (a *Application) Normalize() {
 	a.Country = strings.ToUpper(strings.TrimSpace(a.Country))
 	a.Name = strings.TrimSpace(a.Name)
@@ -145,6 +168,27 @@ func (a *Application) Normalize() {
 			t.Valid, t.Revoked, t.Unused = normalSerial(t.Valid), normalSerial(t.Revoked), normalSerial(t.Unused)
 		}
 	}
+	dropEmpty(reflect.ValueOf(a).Elem())
+}
+
+// dropEmpty makes every empty slice in v nil, so that what says the same
+// compares and hashes the same.
+func dropEmpty(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			dropEmpty(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.Len() == 0 && v.CanSet() {
+			v.SetZero()
+		}
+		for i := range v.Len() {
+			if v.Type().Elem().Kind() != reflect.Uint8 {
+				dropEmpty(v.Index(i))
+			}
+		}
+	}
 }
 
 // normalSerial takes the colons and capitals out that tools write serial numbers with.
@@ -154,7 +198,14 @@ func normalSerial(s string) string {
 }
 
 // Validate reports everything that is wrong with a, in one Invalid error.
-func (a *Application) Validate() error {
+func (a *Application) Validate() error { return a.validate(false) }
+
+// ValidateDraft is Validate for an application that is still being written:
+// what is there must be right, and mail domains, policies and anchors may be
+// missing.
+func (a *Application) ValidateDraft() error { return a.validate(true) }
+
+func (a *Application) validate(draft bool) error {
 	var p problems
 	if _, err := ParseID(string(a.ID)); err != nil {
 		p.check("id", err)
@@ -175,8 +226,9 @@ func (a *Application) Validate() error {
 			p.addf("%s.email: %q is not a mail address", where, c.Email)
 		}
 	}
-	a.validateNames(&p)
-	a.validateCAs(&p)
+	a.validateNames(&p, draft)
+	a.validateCAs(&p, draft)
+	a.validateRecord(&p)
 	if a.CrossProfile != "" && a.CrossProfile != Compatible {
 		p.addf("cross_profile: %q is not known; want nothing, or %q", a.CrossProfile, Compatible)
 	}
@@ -187,8 +239,8 @@ func (a *Application) Validate() error {
 	return nil
 }
 
-func (a *Application) validateNames(p *problems) {
-	if len(a.MailDomains) == 0 || len(a.MailDomains) > maxDomains {
+func (a *Application) validateNames(p *problems, draft bool) {
+	if len(a.MailDomains) == 0 && !draft || len(a.MailDomains) > maxDomains {
 		p.addf("mail_domains: want 1 to %d, got %d", maxDomains, len(a.MailDomains))
 	}
 	for i, d := range a.MailDomains {
@@ -214,20 +266,21 @@ func (a *Application) validateNames(p *problems) {
 		_, err := certext.EncodeName(n)
 		p.check(fmt.Sprintf("directory_names[%d]", i), err)
 	}
-	if len(a.Policies) == 0 || len(a.Policies) > maxPolicies {
+	if len(a.Policies) == 0 && !draft || len(a.Policies) > maxPolicies {
 		p.addf("policies: want 1 to %d, got %d", maxPolicies, len(a.Policies))
 	}
 	for i, m := range a.Policies {
 		p.check(fmt.Sprintf("policies[%d].member", i), checkPolicy(m.Member))
 		p.check(fmt.Sprintf("policies[%d].bridge", i), checkPolicy(m.Bridge))
-		if slices.Index(a.Policies, m) < i {
+		checkText(p, fmt.Sprintf("policies[%d].section", i), m.Section, false)
+		if slices.IndexFunc(a.Policies, m.same) < i {
 			p.addf("policies[%d]: the same mapping is there twice", i)
 		}
 	}
 }
 
-func (a *Application) validateCAs(p *problems) {
-	if n := len(a.Anchors); n == 0 || n+len(a.Intermediates)+len(a.CrossCertificates) > maxCAs {
+func (a *Application) validateCAs(p *problems, draft bool) {
+	if n := len(a.Anchors); n == 0 && !draft || n+len(a.Intermediates)+len(a.CrossCertificates) > maxCAs {
 		p.addf("anchors: want at least one, and at most %d certificates in all", maxCAs)
 	}
 	seen := map[string]string{}
@@ -243,6 +296,13 @@ func (a *Application) validateCAs(p *problems) {
 			seen[string(ca.Certificate)] = where
 			checkURLs(p, where+".ocsp", ca.OCSP, "http", "https")
 			checkURLs(p, where+".crl", ca.CRL, "http", "https", "ldap", "ldaps")
+			if len(ca.Chain) > maxChain {
+				p.addf("%s.chain: want at most %d certificates, got %d", where, maxChain, len(ca.Chain))
+			}
+			for j, der := range ca.Chain {
+				_, err := parseCA(der)
+				p.check(fmt.Sprintf("%s.chain[%d]", where, j), err)
+			}
 			checkTestSerials(p, where+".test_serials", ca.TestSerials)
 		}
 	}

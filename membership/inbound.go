@@ -45,7 +45,7 @@ func (r *Register) AcceptInbound(ctx context.Context, id ID, by Actor, der []byt
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, err := r.store.Load(ctx, id)
+	m, now, err := r.load(ctx, id)
 	if err != nil {
 		return Member{}, err
 	}
@@ -55,7 +55,6 @@ func (r *Register) AcceptInbound(ctx context.Context, id ID, by Actor, der []byt
 	if slices.ContainsFunc(m.CertificatesForBridge(), func(c []byte) bool { return bytes.Equal(c, der) }) {
 		return m, nil
 	}
-	now := r.instant()
 	kept := slices.Clone(m.Inbound)
 	if len(kept) >= maxCAs {
 		kept = slices.DeleteFunc(kept, func(i Inbound) bool {
@@ -70,7 +69,7 @@ func (r *Register) AcceptInbound(ctx context.Context, id ID, by Actor, der []byt
 	if m, err = r.store.Save(ctx, m); err != nil {
 		return Member{}, err
 	}
-	r.log.Info("certificate for the bridge accepted", "member", id, "person", by.Person)
+	r.o.Log.Info("certificate for the bridge accepted", "member", id, "person", by.Person)
 	return m, nil
 }
 

@@ -1,23 +1,22 @@
 // Package membership owns the register of decisions: which organisations
-// applied, what they declared, who approved or suspended them, and in which
-// state they are. Everything else the bridge shows the world is derived from it.
+// applied, what they declared, who examined, approved or stopped them, and in
+// which state they are. Everything else the bridge shows the world is derived
+// from it.
 //
 // It knows no certificates beyond parsing those a member declares, and no
-// network: what an application claims is examined elsewhere.
+// network: what an application claims is examined elsewhere. Who may decide
+// what, on which evidence, stands in one table, in table.go.
 package membership
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"bridge.example/internal/fault"
 )
-
-// Quorum is how many different persons must approve the same record before a
-// member is admitted.
-const Quorum = 2
 
 // ID names a member for ever: two to thirty-two lower-case letters, digits and
 // hyphens, starting with a letter and not ending with a hyphen.
@@ -36,15 +35,6 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
-// State is where a member stands. See table in decision.go.
-type State string
-
-const (
-	Applied   State = "applied"
-	Active    State = "active"
-	Suspended State = "suspended"
-)
-
 // Revision counts the writes of a store; it never falls.
 type Revision uint64
 
@@ -53,24 +43,49 @@ type Revision uint64
 type Actor struct {
 	Person     string `json:"person"`
 	Credential string `json:"credential"` // hex SHA-256 of the certificate presented
-	// Roles are those the person held at the time.
+	// Roles are those the person held when acting.
 	Roles []Role `json:"roles,omitempty"`
-	// Member is on whose behalf an applicant or member acts; empty for others.
+	// Member is on whose behalf an applicant or member acts.
 	Member ID `json:"member,omitempty"`
 }
 
+// Bridge is the service itself, where a rule decides.
+func Bridge() Actor { return Actor{Person: "bridge", Roles: []Role{System}} }
+
 // Member is one record of the register.
 type Member struct {
+	// Application is in force from the first activation on; before, it is what
+	// the applicant declares.
 	Application
-	AppliedBy Actor     `json:"applied_by"`
-	AppliedAt time.Time `json:"applied_at"`
-
 	State State     `json:"state"`
 	Since time.Time `json:"since"`
 	// Reason is why the member is in this state, in the words of whoever decided.
 	Reason string `json:"reason,omitempty"`
-	// Approvals are those given since the state last changed.
+	// Halted says that nothing is answered for the member, though it is not gone.
+	Halted bool `json:"halted,omitempty"`
+	// Amendment is what is to take the place of Application; nil without one.
+	Amendment *Amendment `json:"amendment,omitempty"`
+
+	// Round counts how often the record was opened for decisions. It is part of
+	// the record hash, so that no approval fits twice.
+	Round int `json:"round"`
+	// Prepared names the persons who had a hand in what is under way; none of
+	// them may approve it.
+	Prepared []string `json:"prepared,omitempty"`
+	// Approvals are decisions short of the number of persons they need.
 	Approvals []Decision `json:"approvals,omitempty"`
+	// Report is the newest examination; nil before the first.
+	Report *Report `json:"report,omitempty"`
+	// Barred are CA certificates that are not to be trusted, whatever was
+	// decided.
+	Barred []Barred `json:"barred,omitempty"`
+
+	AppliedBy Actor     `json:"applied_by"`
+	AppliedAt time.Time `json:"applied_at"`
+	// ActiveSince is the first activation; zero before.
+	ActiveSince time.Time `json:"active_since,omitzero"`
+	RenewBy     time.Time `json:"renew_by,omitzero"`
+	ExitAt      time.Time `json:"exit_at,omitzero"`
 	// Decisions is the whole history, oldest first.
 	Decisions []Decision `json:"decisions,omitempty"`
 	// Inbound are certificates for the bridge accepted since the application.
@@ -80,12 +95,76 @@ type Member struct {
 	Revision Revision `json:"-"`
 }
 
-// RecordHash is the hex SHA-256 over the application: what an approval binds.
-func (m Member) RecordHash() string {
-	b, err := json.Marshal(m.Application)
+// Amendment is an application on its way to replace the one in force.
+type Amendment struct {
+	Application Application `json:"application"`
+	Stage       State       `json:"stage"` // Draft to Approved
+	Since       time.Time   `json:"since"`
+	// Renewal says that every step is due again, whether or not its subject
+	// changed.
+	Renewal bool `json:"renewal,omitempty"`
+}
+
+// Report is the outcome of one examination of a record.
+type Report struct {
+	Document   string    `json:"document"` // hex SHA-256 of the report
+	RecordHash string    `json:"record_hash"`
+	Passed     bool      `json:"passed"`           // every check that must hold, holds
+	Failed     []string  `json:"failed,omitempty"` // ids of those that do not
+	At         time.Time `json:"at"`
+}
+
+// Barred is one CA certificate that lost trust by itself: revoked by its issuer.
+type Barred struct {
+	Certificate string    `json:"certificate"` // hex SHA-256
+	Reason      string    `json:"reason"`
+	At          time.Time `json:"at"`
+}
+
+// Candidate is the application that the next steps are about.
+func (m Member) Candidate() *Application {
+	if m.Amendment != nil {
+		return &m.Amendment.Application
+	}
+	return &m.Application
+}
+
+// Stage is how far the candidate has come: the stage of the amendment, or the
+// member's own state.
+func (m Member) Stage() State {
+	if m.Amendment != nil {
+		return m.Amendment.Stage
+	}
+	return m.State
+}
+
+// Served reports whether the world is to see the member: listed,
+// cross-certified, answered for.
+func (m Member) Served() bool { return m.State.live() && !m.Halted }
+
+// IsBarred reports whether the CA certificate with this DER lost trust.
+func (m Member) IsBarred(der []byte) bool {
+	h := hashOf(der)
+	return slices.ContainsFunc(m.Barred, func(b Barred) bool { return b.Certificate == h })
+}
+
+// RecordHash is the hex SHA-256 over Record.
+func (m Member) RecordHash() string { return hashOf(m.Record()) }
+
+// Record is what an approval binds, as JSON: the candidate but for its free
+// fields (see [Application.Bound]), and the round.
+func (m Member) Record() []byte {
+	b, err := json.Marshal(struct {
+		Application Application `json:"application"`
+		Round       int         `json:"round"`
+	}{m.Candidate().Bound(), m.Round})
 	if err != nil {
 		panic(err) // plain data; cannot fail
 	}
+	return b
+}
+
+func hashOf(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }

@@ -3,96 +3,276 @@ package membership
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"log/slog"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"bridge.example/internal/fault"
 )
 
 // Options tune a Register; the zero value works.
 type Options struct {
-	Now func() time.Time // the instant of decisions; time.Now when nil
-	Log *slog.Logger     // slog.Default when nil
+	// Documents keeps every record that was decided upon, by its hash; none when
+	// nil.
+	Documents Documents
+	// Audit is told of every act before it is done, and refuses it by an error.
+	Audit func(context.Context, Act) error
+	Now   func() time.Time // the instant of decisions; time.Now when nil
+	Log   *slog.Logger     // slog.Default when nil
+}
+
+// Act is what is about to be written into the register.
+type Act struct {
+	Member   ID
+	Decision Decision
 }
 
 // Register is the one place where members are admitted and stopped. It is safe
-// for concurrent use, by one process per store: what must be unique across
-// records is checked under its lock.
+// for concurrent use, by one process per store.
 type Register struct {
 	store Store
-	now   func() time.Time
-	log   *slog.Logger
+	o     Options
 	mu    sync.Mutex
 }
 
 // NewRegister returns a Register over s.
 func NewRegister(s Store, o Options) *Register {
-	r := &Register{store: s, now: o.Now, log: o.Log}
-	if r.now == nil {
-		r.now = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	if r.log == nil {
-		r.log = slog.Default()
+	if o.Log == nil {
+		o.Log = slog.Default()
 	}
-	return r
+	if o.Audit == nil {
+		o.Audit = func(context.Context, Act) error { return nil }
+	}
+	return &Register{store: s, o: o}
 }
 
-// Apply records an application. Errors: Invalid with everything that is wrong
-// with it; Conflict when the id, a mail domain, a CA name or a CA key belongs
-// to another member already.
+// Apply opens a record with a first draft, or opens one again that is over.
+// Errors: Denied unless by is an officer or the applicant; Invalid with
+// everything that is wrong with the draft; Conflict when the id is taken, or a
+// mail domain, a CA name or a CA key belongs to another member.
 func (r *Register) Apply(ctx context.Context, by Actor, a Application) (Member, error) {
 	a.Normalize()
-	if err := a.Validate(); err != nil {
+	if err := a.ValidateDraft(); err != nil {
+		return Member{}, err
+	}
+	if err := mayWrite(by, a.ID); err != nil {
 		return Member{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for m, err := range r.store.All(ctx) {
-		if err != nil {
-			return Member{}, err
-		}
-		if err := clash(&a, &m.Application); err != nil {
-			return Member{}, err
-		}
+	m, err := r.store.Load(ctx, a.ID)
+	switch {
+	case fault.KindOf(err) == fault.NotFound && err != nil:
+		m = Member{}
+	case err != nil:
+		return Member{}, err
+	case m.State == Revoked:
+		return Member{}, fault.New(fault.Conflict, "%s was revoked, and does not come back", a.ID)
+	case !m.State.over():
+		return Member{}, fault.New(fault.Conflict, "id: %q is taken", a.ID)
 	}
-	now := r.instant()
-	m, err := r.store.Save(ctx, Member{Application: a, AppliedBy: by, AppliedAt: now, State: Applied, Since: now})
+	now, err := r.instant(&m)
 	if err != nil {
 		return Member{}, err
 	}
-	r.log.Info("application recorded", "member", m.ID, "person", by.Person, "record_hash", m.RecordHash())
-	return m, nil
+	m.Application, m.AppliedBy, m.AppliedAt = a, by, now
+	m.State, m.Since, m.Reason, m.Report, m.Prepared = Draft, now, "", nil, []string{by.Person}
+	m.ActiveSince, m.RenewBy, m.ExitAt, m.Halted = time.Time{}, time.Time{}, time.Time{}, false
+	m.Round++
+	return r.write(ctx, m, Decision{Verb: Apply, By: by, To: Draft})
 }
 
-// Decide applies an officer's decision. Errors: NotFound; Conflict when the
-// state does not allow it, the record hash is another, or the person has
-// approved already; Invalid; Denied.
-func (r *Register) Decide(ctx context.Context, id ID, d Decision) (Member, error) {
-	d.Reason = strings.TrimSpace(d.Reason)
-	if len(d.Reason) > maxText || !utf8.ValidString(d.Reason) {
-		return Member{}, fault.New(fault.Invalid, "reason: want at most %d bytes of UTF-8", maxText)
+// Edit replaces the candidate of id by a. hash is that of the record which the
+// editor looked at. A change of anything bound sends an application back to
+// Draft, and starts an amendment where the member is in force; approvals given
+// before are void. Errors: NotFound; Denied; Invalid; Conflict.
+func (r *Register) Edit(ctx context.Context, id ID, by Actor, hash string, a Application) (Member, error) {
+	a.Normalize()
+	if err := a.ValidateDraft(); err != nil {
+		return Member{}, err
+	}
+	if a.ID != id {
+		return Member{}, fault.New(fault.Invalid, "id: %q is %q for ever", a.ID, id)
+	}
+	if err := mayWrite(by, id); err != nil {
+		return Member{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, err := r.store.Load(ctx, id)
+	m, now, err := r.load(ctx, id)
 	if err != nil {
 		return Member{}, err
 	}
-	d.At, d.To = r.instant(), ""
-	from := m.State
+	switch {
+	case m.State.over():
+		return Member{}, fault.New(fault.Conflict, "%s is %s; apply again", id, m.State)
+	case hash != m.RecordHash():
+		return Member{}, fault.New(fault.Conflict, "the record hash is %s, not %q; look at the record again", m.RecordHash(), hash)
+	}
+	d := Decision{Verb: Edit, By: by, To: m.State}
+	switch before := m.Candidate().Bound(); {
+	case reflect.DeepEqual(before, a.Bound()):
+		// Only free fields: what is in force has them too, at once.
+		m.Contacts, m.Website, m.Languages = a.Contacts, a.Website, a.Languages
+		if m.Amendment != nil {
+			copied := *m.Amendment
+			copied.Application, m.Amendment = a, &copied
+		}
+	case m.State.live():
+		m.amend(Draft, a, m.Amendment != nil && m.Amendment.Renewal, now)
+		m.prepare(by.Person)
+		d.To = Draft
+	default:
+		m.Application, m.State, m.Since, m.Approvals, d.To = a, Draft, now, nil, Draft
+		m.prepare(by.Person)
+		m.Round++
+	}
+	return r.write(ctx, m, d)
+}
+
+// mayWrite reports whether a may write the application of id.
+func mayWrite(a Actor, id ID) error {
+	if a.Person == "" || !a.acts(Applicant, id) && !a.acts(MemberRole, id) && !a.acts(Officer, id) {
+		return fault.New(fault.Denied, "the application of %s is written by its applicant, the member or an officer, and %q is none of them", id, a.Person)
+	}
+	return nil
+}
+
+// Decide applies a person's decision. Errors: NotFound; Conflict when the state
+// does not allow it, the record hash is another, evidence is too old, or the
+// person has decided so already; Invalid for what is missing; Denied.
+func (r *Register) Decide(ctx context.Context, id ID, d Decision) (Member, error) {
+	if err := d.normalize(); err != nil {
+		return Member{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, now, err := r.load(ctx, id)
+	if err != nil {
+		return Member{}, err
+	}
+	d.At, d.To = now, ""
+	record := m.Record()
 	if m, err = decide(m, d); err != nil {
 		return Member{}, err
 	}
-	if m, err = r.store.Save(ctx, m); err != nil {
+	d = m.Decisions[len(m.Decisions)-1]
+	m.Decisions = m.Decisions[:len(m.Decisions)-1]
+	if d.RecordHash != "" && r.o.Documents != nil {
+		if _, err := r.o.Documents.Put(ctx, record); err != nil {
+			return Member{}, err
+		}
+	}
+	return r.write(ctx, m, d)
+}
+
+// Examined records an examination, and takes what was submitted one step
+// further when it passed. Report.At is set here. Errors: NotFound; Denied;
+// Conflict when the record is another than the one examined.
+func (r *Register) Examined(ctx context.Context, id ID, by Actor, report Report) (Member, error) {
+	if !slices.ContainsFunc([]Role{System, Officer, Assessor, Approver, Signer, Operator}, func(role Role) bool { return by.acts(role, id) }) {
+		return Member{}, fault.New(fault.Denied, "check %s: %s is none of those who examine", id, by.Person)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, now, err := r.load(ctx, id)
+	if err != nil {
 		return Member{}, err
 	}
-	r.log.Info("decision recorded", "member", id, "verb", d.Verb, "person", d.By.Person,
-		"from", from, "to", m.State, "approvals", len(m.Approvals))
-	return m, nil
+	if m.State.over() || report.RecordHash != m.RecordHash() {
+		return Member{}, fault.New(fault.Conflict, "check %s: the record is another than the one examined; check again", id)
+	}
+	report.At = now
+	old := m.Report
+	m.Report = &report
+	if m.Stage() == Submitted && report.Passed {
+		if m.Amendment != nil {
+			copied := *m.Amendment
+			m.Amendment = &copied
+			m.Amendment.Stage, m.Amendment.Since = Checked, now
+			m.skip()
+		} else {
+			m.State, m.Since = Checked, now
+		}
+	} else if old != nil && old.RecordHash == report.RecordHash && slices.Equal(old.Failed, report.Failed) {
+		return r.save(ctx, m) // nothing new: no line in the history
+	}
+	return r.write(ctx, m, Decision{
+		Verb: Check, By: by, RecordHash: report.RecordHash, To: m.Stage(), Reason: strings.Join(report.Failed, " "),
+		Documents: []Document{{Kind: Other, Hash: report.Document, Name: "check report"}},
+	})
+}
+
+// Bar takes trust from one CA certificate, hex SHA-256, of a member; it is for
+// ever. Doing so again changes nothing. Errors: NotFound; Invalid when the
+// member declares no such certificate.
+func (r *Register) Bar(ctx context.Context, id ID, certificate, reason string) (Member, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, now, err := r.load(ctx, id)
+	if err != nil {
+		return Member{}, err
+	}
+	declares := func(c CA) bool { return hashOf(c.Certificate) == certificate }
+	switch {
+	case slices.ContainsFunc(m.Barred, func(b Barred) bool { return b.Certificate == certificate }):
+		return m, nil
+	case !slices.ContainsFunc(slices.Concat(m.Anchors, m.Intermediates), declares):
+		return Member{}, fault.New(fault.Invalid, "%s declares no CA certificate %s", id, certificate)
+	}
+	m.Barred = append(slices.Clip(m.Barred), Barred{Certificate: certificate, Reason: reason, At: now})
+	return r.write(ctx, m, Decision{Verb: Bar, By: Bridge(), Reason: reason, Fingerprints: []string{certificate}, To: m.State})
+}
+
+// Sweep decides what is due by the calendar alone: renewals that fall due,
+// members whose day of exit has come, applications nobody touched for long. It
+// returns the records that changed.
+func (r *Register) Sweep(ctx context.Context) ([]Member, error) {
+	var out []Member
+	for m, err := range r.store.In(ctx, slices.Concat(openStates, liveStates)...) {
+		if err != nil {
+			return out, err
+		}
+		verb := m.due(r.o.Now())
+		if verb == "" {
+			continue
+		}
+		m, err := r.Decide(ctx, m.ID, Decision{Verb: verb, By: Bridge()})
+		if err != nil {
+			return out, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// due is what the calendar decides about m; empty for nothing.
+func (m *Member) due(now time.Time) Verb {
+	switch {
+	case m.State == Exiting && !now.Before(m.ExitAt):
+		return Leave
+	case m.State == Active && !m.RenewBy.IsZero() && !now.Before(m.RenewBy.Add(-noticeTime)):
+		return FallDue
+	case m.Stage().open() && now.Sub(m.touched()) > idleTime:
+		return Lapse
+	}
+	return ""
+}
+
+// touched is when a person last did something about the record.
+func (m *Member) touched() time.Time {
+	for _, d := range slices.Backward(m.Decisions) {
+		if !slices.Contains(d.By.Roles, System) {
+			return d.At
+		}
+	}
+	return m.AppliedAt
 }
 
 // Member returns one record, or NotFound.
@@ -100,50 +280,85 @@ func (r *Register) Member(ctx context.Context, id ID) (Member, error) {
 	return r.store.Load(ctx, id)
 }
 
-// Members returns all records, ordered by id.
-func (r *Register) Members(ctx context.Context) ([]Member, error) {
+// Page returns at most limit records with an id above after, ordered by id.
+func (r *Register) Page(ctx context.Context, after ID, limit int) ([]Member, error) {
 	var out []Member
-	for m, err := range r.store.All(ctx) {
+	for m, err := range r.store.All(ctx, after) {
 		if err != nil {
 			return nil, err
+		}
+		if len(out) == limit {
+			break
 		}
 		out = append(out, m)
 	}
 	return out, nil
 }
 
+// Live returns the members in force, suspended or leaving, ordered by id within
+// each state. The others cost nothing.
+func (r *Register) Live(ctx context.Context) ([]Member, error) {
+	var out []Member
+	for m, err := range r.store.In(ctx, liveStates...) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b Member) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
+	return out, nil
+}
+
+// Count returns how many records are in each state.
+func (r *Register) Count(ctx context.Context) (map[State]int, error) { return r.store.Count(ctx) }
+
+// load returns the record of id and the instant of what is done to it.
+func (r *Register) load(ctx context.Context, id ID) (Member, time.Time, error) {
+	m, err := r.store.Load(ctx, id)
+	if err != nil {
+		return Member{}, time.Time{}, err
+	}
+	now, err := r.instant(&m)
+	return m, now, err
+}
+
 // instant is the time of a record: UTC, whole seconds, so that it reads back
-// as it was written whatever the store.
-func (r *Register) instant() time.Time { return r.now().UTC().Truncate(time.Second) }
-
-// clash reports what an application claims that another record owns.
-func clash(a, other *Application) error {
-	if a.ID == other.ID {
-		return fault.New(fault.Conflict, "id: %q is taken", a.ID)
+// as it was written whatever the store. It is Unavailable when the clock stands
+// before what the record knows.
+func (r *Register) instant(m *Member) (time.Time, error) {
+	now := r.o.Now().UTC().Truncate(time.Second)
+	if n := len(m.Decisions); n > 0 && now.Before(m.Decisions[n-1].At) {
+		return now, fault.New(fault.Unavailable, "the clock says %s, and the last decision about %s is of %s; set the clock right",
+			now.Format(time.RFC3339), m.ID, m.Decisions[n-1].At.Format(time.RFC3339))
 	}
-	for _, d := range a.MailDomains {
-		for _, o := range other.MailDomains {
-			if d == o {
-				return fault.New(fault.Conflict, "mail_domains: %q belongs to member %q", d, other.ID)
-			}
-		}
-	}
-	for _, c := range certificates(a) {
-		for _, o := range certificates(other) {
-			// Two CAs may share a name only by mistake or malice, and a shared
-			// key would let one answer for the other (RFC 6960 §4.1.2).
-			if bytes.Equal(c.RawSubjectPublicKeyInfo, o.RawSubjectPublicKeyInfo) {
-				return fault.New(fault.Conflict, "certificate %q: its key belongs to member %q", c.Subject, other.ID)
-			}
-			if bytes.Equal(c.RawSubject, o.RawSubject) {
-				return fault.New(fault.Conflict, "certificate %q: its name belongs to member %q", c.Subject, other.ID)
-			}
-		}
-	}
-	return nil
+	return now, nil
 }
 
-func certificates(a *Application) []*x509.Certificate {
-	anchors, intermediates := a.Certificates()
-	return append(anchors, intermediates...)
+// write adds d to the history of m, has it audited, and saves m.
+func (r *Register) write(ctx context.Context, m Member, d Decision) (Member, error) {
+	if d.At.IsZero() {
+		var err error
+		if d.At, err = r.instant(&m); err != nil {
+			return Member{}, err
+		}
+	}
+	m.Decisions = append(slices.Clip(m.Decisions), d)
+	for _, c := range m.claims() {
+		if owner, err := r.store.Owner(ctx, c); err == nil && owner != m.ID {
+			return Member{}, c.Conflict(owner)
+		} else if err != nil && fault.KindOf(err) != fault.NotFound {
+			return Member{}, err
+		}
+	}
+	if err := r.o.Audit(ctx, Act{Member: m.ID, Decision: d}); err != nil {
+		return Member{}, err
+	}
+	m, err := r.save(ctx, m)
+	if err != nil {
+		return Member{}, err
+	}
+	r.o.Log.Info("register written", "member", m.ID, "verb", d.Verb, "person", d.By.Person, "to", d.To, "approvals", len(m.Approvals))
+	return m, nil
 }
+
+func (r *Register) save(ctx context.Context, m Member) (Member, error) { return r.store.Save(ctx, m) }

@@ -1,33 +1,45 @@
 package membership
 
-import "bridge.example/internal/fault"
+import (
+	"slices"
+	"strings"
 
-// Role is what a person may be trusted with. Which act needs which role is said
-// where the act is defined; a person may hold several.
+	"bridge.example/internal/fault"
+)
+
+// Role is what a person may be trusted with. A person may hold several.
 type Role string
 
 const (
-	Applicant  Role = "applicant" // prepares the application of one organisation
-	MemberRole Role = "member"    // acts for one organisation that is admitted
-	Officer    Role = "officer"   // registration authority: prepares, meets in person, stops
-	Assessor   Role = "assessor"  // judges policies and practice statements
-	Approver   Role = "approver"  // admits, with another approver
-	Signer     Role = "signer"    // puts what was approved into force
-	Auditor    Role = "auditor"   // reads everything, and changes nothing
-	Operator   Role = "operator"  // runs the service
+	// Applicant and MemberRole act for one member and see nothing of others.
+	Applicant  Role = "applicant"
+	MemberRole Role = "member"
+
+	Officer  Role = "officer"  // runs the case: contracts, identity, suspension
+	Assessor Role = "assessor" // examines policies and practice statements
+	Approver Role = "approver" // admits, together with another
+	Signer   Role = "signer"   // puts into force what was approved
+	Auditor  Role = "auditor"  // sees everything, changes nothing
+	Operator Role = "operator" // runs the machine
+
+	// System is the service itself, where a rule decides. It is granted to
+	// nobody.
+	System Role = "system"
 )
 
-// Roles returns every role, in the order in which they are shown.
+// Roles are those that can be granted.
 func Roles() []Role {
 	return []Role{Applicant, MemberRole, Officer, Assessor, Approver, Signer, Auditor, Operator}
 }
 
-// ParseRole checks s. The error is Invalid.
+// ParseRole returns the role of this name. The error is Invalid.
 func ParseRole(s string) (Role, error) {
-	for _, r := range Roles() {
-		if s == string(r) {
-			return r, nil
-		}
+	if r := Role(s); slices.Contains(Roles(), r) {
+		return r, nil
 	}
-	return "", fault.New(fault.Invalid, "role %q: want one of %v", s, Roles())
+	var names []string
+	for _, r := range Roles() {
+		names = append(names, string(r))
+	}
+	return "", fault.New(fault.Invalid, "role %q: want one of %s", s, strings.Join(names, ", "))
 }

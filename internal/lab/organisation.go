@@ -257,6 +257,7 @@ func (o *Organisation) Application(bridgePolicy string, cross ...[]byte) members
 		Anchors:           ca(o.Root),
 		Intermediates:     issuing,
 		CrossCertificates: cross,
+		Documents:         Declared(),
 	}
 }
 

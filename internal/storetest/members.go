@@ -3,9 +3,12 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -88,7 +91,7 @@ func Members(t *testing.T, open func(*testing.T) membership.Store) {
 		}
 		var last membership.ID
 		count := 0
-		for m, err := range s.All(t.Context()) {
+		for m, err := range s.All(t.Context(), "") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,8 +107,88 @@ func Members(t *testing.T, open func(*testing.T) membership.Store) {
 		if count != n {
 			t.Errorf("got %d records, want %d", count, n)
 		}
+		for m, err := range s.All(t.Context(), "m0123") {
+			if err != nil || m.ID != "m0124" {
+				t.Errorf("got %s, %v after m0123, want m0124", m.ID, err)
+			}
+			break
+		}
 	})
+	t.Run("finds records by state", func(t *testing.T) { byState(t, open(t)) })
+	t.Run("lets one record have a claim", func(t *testing.T) { claims(t, open(t)) })
 	t.Run("watches from a revision without a gap", func(t *testing.T) { watch(t, open(t)) })
+}
+
+// byState moves records between states; each must be found where it is, and
+// only there.
+func byState(t *testing.T, s membership.Store) {
+	states := []membership.State{membership.Draft, membership.Active, membership.RenewalDue}
+	want := map[membership.State]int{}
+	for i := range 300 {
+		m := must(s.Save(t.Context(), member(fmt.Sprintf("m%03d", i))))(t)
+		m.State = states[i%3]
+		want[m.State]++
+		must(s.Save(t.Context(), m))(t)
+	}
+	if diff := cmp.Diff(must(s.Count(t.Context()))(t), want); diff != "" {
+		t.Errorf("counted (-got +want):\n%s", diff)
+	}
+	got := map[membership.State]int{}
+	for m, err := range s.In(t.Context(), membership.Active, membership.Submitted, membership.RenewalDue) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[m.State]++
+	}
+	delete(want, membership.Draft)
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("found (-got +want):\n%s", diff)
+	}
+}
+
+// claims: what one record has no other can save, until it is given up.
+func claims(t *testing.T, s membership.Store) {
+	domain := membership.Claim("domain alpha.example")
+	first := must(s.Save(t.Context(), member("alpha")))(t)
+	second := member("beta")
+	second.MailDomains = append(second.MailDomains, "alpha.example")
+	_, err := s.Save(t.Context(), second)
+	wantKind(t, err, fault.Conflict)
+	_, err = s.Load(t.Context(), "beta")
+	wantKind(t, err, fault.NotFound)
+	_, err = s.Owner(t.Context(), "domain beta.example")
+	wantKind(t, err, fault.NotFound)
+	if got := must(s.Owner(t.Context(), domain))(t); got != "alpha" {
+		t.Errorf("got owner %q, want alpha", got)
+	}
+	first.State = membership.Withdrawn
+	must(s.Save(t.Context(), first))(t)
+	must(s.Save(t.Context(), second))(t)
+	if got := must(s.Owner(t.Context(), domain))(t); got != "beta" {
+		t.Errorf("got owner %q, want beta", got)
+	}
+}
+
+// Documents checks a membership.Documents.
+func Documents(t *testing.T, d membership.Documents) {
+	for _, content := range [][]byte{{}, []byte("hello"), bytes.Repeat([]byte{7}, 1<<20)} {
+		hash := must(d.Put(t.Context(), content))(t)
+		if again := must(d.Put(t.Context(), content))(t); again != hash {
+			t.Errorf("got hash %s and then %s", hash, again)
+		}
+		if want := fmt.Sprintf("%x", sha256.Sum256(content)); hash != want {
+			t.Errorf("got hash %s, want %s", hash, want)
+		}
+		if got := must(d.Get(t.Context(), hash))(t); !bytes.Equal(got, content) {
+			t.Errorf("got %d other bytes back, want the %d put", len(got), len(content))
+		}
+	}
+	_, err := d.Get(t.Context(), strings.Repeat("0", 64))
+	wantKind(t, err, fault.NotFound)
+	_, err = d.Get(t.Context(), "../hello")
+	wantKind(t, err, fault.Invalid)
+	_, err = d.Put(t.Context(), make([]byte, membership.MaxDocumentBytes+1))
+	wantKind(t, err, fault.Invalid)
 }
 
 // watch starts watchers before, during and after the writes; each must see the
@@ -169,9 +252,8 @@ func member(id string) membership.Member {
 	return membership.Member{
 		Application: membership.Application{
 			ID: membership.ID(id), Name: "Name of " + id, MailDomains: []string{id + ".example"},
-			Anchors: []membership.CA{{Certificate: []byte{0x30, 0}, OCSP: []string{"http://ocsp." + id + ".example"}}},
 		},
-		State:     membership.Applied,
+		State:     membership.Submitted,
 		Approvals: []membership.Decision{{Verb: membership.Approve, By: membership.Actor{Person: "ada"}}},
 	}
 }

@@ -37,6 +37,8 @@ func TestPeople(t *testing.T) {
 	storetest.People(t, func(t *testing.T) people.Store { return create(t).People() })
 }
 
+func TestDocuments(t *testing.T) { storetest.Documents(t, create(t).Documents()) }
+
 func TestLedger(t *testing.T) {
 	storetest.Ledger(t, func(t *testing.T) crosscert.Ledger { return create(t).Ledger() })
 }

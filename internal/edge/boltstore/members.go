@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -48,19 +49,22 @@ func (m *Members) Load(ctx context.Context, id membership.ID) (out membership.Me
 func (m *Members) Save(ctx context.Context, mem membership.Member) (membership.Member, error) {
 	err := m.s.update(ctx, func(tx *bolt.Tx) error {
 		members, revisions := tx.Bucket(bucketMembers), tx.Bucket(bucketRevisions)
-		var stored membership.Revision
+		var old membership.Member
 		if v := members.Get([]byte(mem.ID)); v != nil {
-			old, err := decodeMember(v)
-			if err != nil {
+			var err error
+			if old, err = decodeMember(v); err != nil {
 				return err
 			}
-			stored = old.Revision
 		}
+		stored := old.Revision
 		switch {
 		case stored != mem.Revision && mem.Revision == 0:
 			return fault.New(fault.Conflict, "member %q exists", mem.ID)
 		case stored != mem.Revision:
 			return fault.New(fault.Conflict, "member %q was changed meanwhile", mem.ID)
+		}
+		if err := index(tx, &old, &mem); err != nil {
+			return err
 		}
 		next, err := revisions.NextSequence()
 		if err != nil {
@@ -88,11 +92,92 @@ func (m *Members) Save(ctx context.Context, mem membership.Member) (membership.M
 	return mem, nil
 }
 
+// index moves what finds a record by its state and by what it claims.
+func index(tx *bolt.Tx, old, mem *membership.Member) error {
+	states, claims := tx.Bucket(bucketStates), tx.Bucket(bucketClaims)
+	if old.Revision != 0 {
+		if err := states.Delete(stateKey(old.State, old.ID)); err != nil {
+			return err
+		}
+		for _, c := range old.Claims() {
+			if err := claims.Delete([]byte(c)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, c := range mem.Claims() {
+		if owner := claims.Get([]byte(c)); owner != nil && string(owner) != string(mem.ID) {
+			return c.Conflict(membership.ID(owner))
+		}
+		if err := claims.Put([]byte(c), []byte(mem.ID)); err != nil {
+			return err
+		}
+	}
+	return states.Put(stateKey(mem.State, mem.ID), nil)
+}
+
+func stateKey(s membership.State, id membership.ID) []byte {
+	return append(append([]byte(s), 0), id...)
+}
+
+// Owner implements [membership.Store].
+func (m *Members) Owner(ctx context.Context, c membership.Claim) (owner membership.ID, err error) {
+	err = m.s.view(ctx, func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketClaims).Get([]byte(c))
+		if v == nil {
+			return fault.New(fault.NotFound, "nobody has %q", c)
+		}
+		owner = membership.ID(v)
+		return nil
+	})
+	return owner, err
+}
+
 // All implements [membership.Store].
-func (m *Members) All(ctx context.Context) iter.Seq2[membership.Member, error] {
-	return scan(ctx, m.s, bucketMembers, []byte{}, func(_ *bolt.Tx, _, v []byte) (membership.Member, error) {
+func (m *Members) All(ctx context.Context, after membership.ID) iter.Seq2[membership.Member, error] {
+	from := []byte{}
+	if after != "" {
+		from = append([]byte(after), 0)
+	}
+	return scan(ctx, m.s, bucketMembers, from, func(_ *bolt.Tx, _, v []byte) (membership.Member, error) {
 		return decodeMember(v)
 	})
+}
+
+// In implements [membership.Store].
+func (m *Members) In(ctx context.Context, states ...membership.State) iter.Seq2[membership.Member, error] {
+	return func(yield func(membership.Member, error) bool) {
+		for _, state := range states {
+			read := func(tx *bolt.Tx, k, _ []byte) (membership.Member, error) {
+				s, id, _ := bytes.Cut(k, []byte{0})
+				if string(s) != string(state) {
+					return membership.Member{}, nil // the keys of the next state begin here
+				}
+				return decodeMember(tx.Bucket(bucketMembers).Get(id))
+			}
+			for mem, err := range scan(ctx, m.s, bucketStates, stateKey(state, ""), read) {
+				if err == nil && mem.Revision == 0 {
+					break
+				}
+				if !yield(mem, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Count implements [membership.Store].
+func (m *Members) Count(ctx context.Context) (map[membership.State]int, error) {
+	counts := map[membership.State]int{}
+	err := m.s.view(ctx, func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketStates).ForEach(func(k, _ []byte) error {
+			s, _, _ := bytes.Cut(k, []byte{0})
+			counts[membership.State(s)]++
+			return nil
+		})
+	})
+	return counts, err
 }
 
 // Watch implements [membership.Store].

@@ -26,6 +26,9 @@ var (
 	bucketMembers   = []byte("members")          // id → memberRecord
 	bucketRevisions = []byte("member_revisions") // revision → id, newest of each record only
 	bucketPeople    = []byte("people")           // id → personRecord
+	bucketStates    = []byte("member_states")    // state, 0, id → nothing
+	bucketClaims    = []byte("member_claims")    // claim → id
+	bucketDocuments = []byte("documents")        // SHA-256 → content
 	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
 	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
@@ -67,7 +70,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketLedger, bucketOrder, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketLedger, bucketOrder, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -144,6 +147,9 @@ func (s *Store) Members() *Members { return &Members{s} }
 
 // People returns the part of the file with the persons of the bridge.
 func (s *Store) People() *People { return &People{s} }
+
+// Documents returns the part of the file that holds evidence.
+func (s *Store) Documents() *Documents { return &Documents{s} }
 
 // Ledger returns the bridge CA's part of the file.
 func (s *Store) Ledger() *Ledger { return &Ledger{s} }

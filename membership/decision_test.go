@@ -540,14 +540,20 @@ func TestAudit(t *testing.T) {
 func TestRandomWalk(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	b := newBridge(t).applied(t)
+	var b bridge
 	everyone := []membership.Actor{lab.Ada, lab.Bob, lab.Cleo, lab.Dora, lab.Emil, lab.Finn, membership.Bridge()}
 	// One person with every role is the best attacker.
 	everyone = append(everyone, membership.Actor{Person: "eve", Roles: membership.Roles(), Member: "alpha"})
-	verbs := append(membership.Verbs(), membership.Check, membership.Edit, membership.Approve, membership.Activate)
+	verbs := slices.Concat(membership.Verbs(), slices.Repeat([]membership.Verb{membership.Check, membership.Approve, membership.Activate, membership.Resume}, 3), []membership.Verb{membership.Edit})
 	reached := map[membership.State]bool{}
 	for i := range 2000 {
-		*b.now = b.now.Add(time.Duration(rnd.IntN(3600*4)) * time.Second)
+		if i%50 == 0 {
+			b = reach(rnd.IntN(11))(t)
+		}
+		*b.now = b.now.Add(time.Duration(rnd.IntN(300)) * time.Second)
+		if rnd.IntN(40) == 0 {
+			*b.now = b.now.Add(time.Duration(rnd.IntN(100)) * 24 * time.Hour)
+		}
 		by := everyone[rnd.IntN(len(everyone))]
 		m := b.alpha(t)
 		switch verb := verbs[rnd.IntN(len(verbs))]; {
@@ -567,7 +573,7 @@ func TestRandomWalk(t *testing.T) {
 			t.Fatalf("seed %d, step %d: %s\n%+v", seed, i, problem, m.Decisions)
 		}
 		if slices.Contains([]membership.State{membership.Rejected, membership.Withdrawn, membership.Lapsed, membership.Left, membership.Revoked}, m.State) {
-			b = newBridge(t).applied(t)
+			b = reach(rnd.IntN(11))(t)
 		}
 	}
 	t.Logf("seed %d reached %v", seed, reached)

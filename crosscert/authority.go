@@ -167,17 +167,21 @@ func (a *Authority) Records(ctx context.Context, member string) ([]Record, error
 	return out, nil
 }
 
-// Live returns the certificates of a member that are issued, not revoked and
-// not expired, the oldest first; those of the bridge's own signers when member
-// is empty.
+// Live returns the certificates of a member that are neither revoked nor
+// expired, oldest first; those of the bridge's own signers when member is empty.
 func (a *Authority) Live(ctx context.Context, member string) ([]*x509.Certificate, error) {
-	records, err := a.Records(ctx, member)
-	if err != nil {
-		return nil, err
-	}
+	all, err := a.LiveByMember(ctx)
+	return all[member], err
+}
+
+// LiveByMember returns what Live does for each member that has any.
+func (a *Authority) LiveByMember(ctx context.Context) (map[string][]*x509.Certificate, error) {
 	now := a.instant()
-	var out []*x509.Certificate
-	for _, r := range records {
+	out := map[string][]*x509.Certificate{}
+	for r, err := range a.ledger.Records(ctx) {
+		if err != nil {
+			return nil, err
+		}
 		if r.Stage != Issued {
 			continue
 		}
@@ -186,7 +190,7 @@ func (a *Authority) Live(ctx context.Context, member string) ([]*x509.Certificat
 			return nil, fault.New(fault.Internal, "parsing certificate %x of the ledger: %w", r.Serial, err)
 		}
 		if !now.After(c.NotAfter) {
-			out = append(out, c)
+			out[r.Member] = append(out[r.Member], c)
 		}
 	}
 	return out, nil

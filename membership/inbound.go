@@ -88,7 +88,7 @@ func (r *Register) WithdrawInbound(ctx context.Context, id ID, by Actor, name, r
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, err := r.store.Load(ctx, id)
+	m, now, err := r.load(ctx, id)
 	if err != nil {
 		return Member{}, err
 	}
@@ -96,7 +96,7 @@ func (r *Register) WithdrawInbound(ctx context.Context, id ID, by Actor, name, r
 	if err != nil {
 		return Member{}, err
 	}
-	w := &Withdrawal{By: by, Reason: reason, At: r.instant()}
+	w := &Withdrawal{By: by, Reason: reason, At: now}
 	m.Inbound = slices.Clone(m.Inbound)
 	if i := slices.IndexFunc(m.Inbound, func(i Inbound) bool { return bytes.Equal(i.Certificate, der) }); i >= 0 {
 		m.Inbound[i].Withdrawn = w
@@ -106,7 +106,7 @@ func (r *Register) WithdrawInbound(ctx context.Context, id ID, by Actor, name, r
 	if m, err = r.store.Save(ctx, m); err != nil {
 		return Member{}, err
 	}
-	r.log.Info("certificate for the bridge withdrawn", "member", id, "person", by.Person, "reason", reason)
+	r.o.Log.Info("certificate for the bridge withdrawn", "member", id, "person", by.Person, "reason", reason)
 	return m, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"bridge.example/internal/fault"
+	"bridge.example/internal/lab"
 	"bridge.example/membership"
 )
 
@@ -23,7 +24,7 @@ func TestWithdrawInbound(t *testing.T) {
 	declared := ca(t, "declared", serial(0xd))
 	a := application(t, "alpha")
 	a.CrossCertificates = [][]byte{declared}
-	if _, err := r.Apply(t.Context(), membership.Actor{Person: "ada"}, a); err != nil {
+	if _, err := r.Apply(t.Context(), lab.Ada, a); err != nil {
 		t.Fatal(err)
 	}
 	grace := membership.Actor{Person: "grace", Credential: "ff"}

@@ -130,7 +130,7 @@ const (
 	ConfirmWithin = day
 	// idleTime is when an application lapses that nobody touches.
 	idleTime = 90 * day
-	// Quorum is how many different persons must agree before a member is admitted.
+	// Quorum is how many different persons must approve the same record.
 	Quorum = 2
 	// term is for how long a member is admitted; renewal falls due noticeTime
 	// before its end.
@@ -149,7 +149,7 @@ var table = []transition{
 	{verb: Identify, from: []State{Contracted}, to: Identified, amends: true, who: []Role{Officer}, persons: 2,
 		binds: true, documents: []DocumentKind{Minutes}, fingerprints: true, report: reportAge},
 	// Approvals that grew too old before the activation are given again.
-	{verb: Approve, from: []State{Identified, Approved}, to: Approved, amends: true, who: []Role{Approver}, persons: 2,
+	{verb: Approve, from: []State{Identified, Approved}, to: Approved, amends: true, who: []Role{Approver}, persons: Quorum,
 		independent: true, binds: true, fingerprints: true, preview: true, report: reportAge},
 	{verb: Activate, from: []State{Approved}, to: Active, amends: true, who: []Role{Signer}, persons: 1,
 		binds: true, report: reportFresh},
@@ -162,12 +162,12 @@ var table = []transition{
 	// A member that is leaving stays on its way out.
 	{verb: Suspend, from: []State{Exiting}, who: []Role{Officer, System}, persons: 1, reason: true},
 	{verb: Confirm, from: []State{Suspended}, who: []Role{Officer, Approver}, persons: 1},
-	{verb: Resume, from: []State{Suspended}, to: Active, who: []Role{Approver}, persons: 2,
+	{verb: Resume, from: []State{Suspended}, to: Active, who: []Role{Approver}, persons: Quorum,
 		binds: true, reason: true, report: reportAge},
 	{verb: FallDue, from: []State{Active}, to: RenewalDue, who: []Role{System}, persons: 1},
 	{verb: Renew, from: []State{Active, RenewalDue}, who: []Role{MemberRole, Officer}, persons: 1},
 	{verb: Exit, from: []State{Active, RenewalDue, Suspended}, to: Exiting, who: []Role{MemberRole}, persons: 1, reason: true, date: true},
-	{verb: Exit, from: []State{Active, RenewalDue, Suspended}, to: Exiting, who: []Role{Approver}, persons: 2, binds: true, reason: true, date: true},
+	{verb: Exit, from: []State{Active, RenewalDue, Suspended}, to: Exiting, who: []Role{Approver}, persons: Quorum, binds: true, reason: true, date: true},
 	{verb: Leave, from: []State{Exiting}, to: Left, who: []Role{System}, persons: 1},
 	// One officer stops, two more confirm: it cannot be undone.
 	{verb: Revoke, from: liveStates, to: Revoked, who: []Role{Officer, Approver}, persons: 3, atOnce: Suspended, reason: true},

@@ -3,6 +3,7 @@ package federation
 import (
 	"bytes"
 	"crypto/x509"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,11 +79,16 @@ type Trusted struct {
 	ID            membership.ID
 	Name          string
 	MailDomains   []string
-	Policies      []x509.OID          // the member's own that it maps to the bridge's
-	Anchors       []*x509.Certificate // valid at the moment of reconciliation
+	Services      []membership.Service // wanted; none means all
+	Policies      []x509.OID           // the member's own that it maps to the bridge's
+	Anchors       []*x509.Certificate  // valid at the moment of reconciliation
 	Intermediates []*x509.Certificate
 	CrossTo       []*x509.Certificate // issued by the bridge to the member's anchors
 	CrossFrom     []*x509.Certificate // issued by the member to the bridge
+}
+
+func (t Trusted) wants(s membership.Service) bool {
+	return len(t.Services) == 0 || slices.Contains(t.Services, s)
 }
 
 // Case is everything the service knows about one member: the record, and what

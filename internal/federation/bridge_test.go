@@ -113,7 +113,8 @@ func open(t *testing.T, dir string, k *killer) *bridge {
 	must(err)
 	signer := &ocsp.Signer{Cert: ocspCert, Key: ocspKey}
 	b.Federation = federation.New(federation.Parts{
-		Register:  membership.NewRegister(members, membership.Options{Log: log, Now: now}),
+		Register:  membership.NewRegister(members, membership.Options{Documents: store.Documents(), Log: log, Now: now}),
+		Documents: store.Documents(), Examine: passed,
 		Authority: b.authority,
 		Publisher: signedlist.NewPublisher(cms.Signer{Cert: listCert, Key: listKey}, b.lists, signedlist.Options{Log: log, Now: now}),
 		Directory: b.directory, Responder: b.responder, Changes: members.Watch,

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"bridge.example/crosscert"
@@ -19,9 +20,15 @@ import (
 // (S/MIME BR §7.2.2): suspension revokes it, and resuming issues a new one.
 // When halt is set, it is why nobody gets a new one.
 func (f *Federation) certify(ctx context.Context, members []membership.Member, trusted []Trusted, halt error) error {
+	live, err := f.Authority.LiveByMember(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the ledger: %w", err)
+	}
 	byID := map[membership.ID]*Trusted{}
 	for i := range trusted {
-		byID[trusted[i].ID] = &trusted[i]
+		if trusted[i].wants(membership.CrossCertificate) {
+			byID[trusted[i].ID] = &trusted[i]
+		}
 	}
 	var errs []error
 	note := func(id membership.ID, err error) {
@@ -29,26 +36,18 @@ func (f *Federation) certify(ctx context.Context, members []membership.Member, t
 			errs = append(errs, fmt.Errorf("cross-certificates of %s: %w", id, err))
 		}
 	}
-	for _, m := range members {
-		if byID[m.ID] == nil {
-			note(m.ID, f.withdraw(ctx, m.ID))
+	for _, id := range slices.Sorted(maps.Keys(live)) {
+		// Without a member it is one of the bridge's own signers'.
+		if id := membership.ID(id); id != "" && byID[id] == nil {
+			note(id, f.revoke(ctx, live[string(id)], crosscert.PrivilegeWithdrawn))
 		}
 	}
 	for _, m := range members {
 		if t := byID[m.ID]; t != nil {
-			note(m.ID, f.renew(ctx, t, m, halt))
+			note(m.ID, f.renew(ctx, t, m, live[string(m.ID)], halt))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// withdraw revokes all cross-certificates of a member that is not in force.
-func (f *Federation) withdraw(ctx context.Context, id membership.ID) error {
-	live, err := f.Authority.Live(ctx, string(id))
-	if err != nil {
-		return err
-	}
-	return f.revoke(ctx, live, crosscert.PrivilegeWithdrawn)
 }
 
 func (f *Federation) revoke(ctx context.Context, certs []*x509.Certificate, why crosscert.Reason) error {
@@ -63,12 +62,8 @@ func (f *Federation) revoke(ctx context.Context, certs []*x509.Certificate, why 
 // what it has and does not need: superseded, or cessationOfOperation where its
 // CA of that name is gone from the record. What the bridge's key before the
 // present one issued stays beside while it still says the same.
-func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member, halt error) error {
-	wanted, err := f.requests(t, m)
-	if err != nil {
-		return err
-	}
-	live, err := f.Authority.Live(ctx, string(m.ID))
+func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member, live []*x509.Certificate, halt error) error {
+	wanted, err := f.requests(t, &m.Application)
 	if err != nil {
 		return err
 	}
@@ -105,14 +100,14 @@ func (f *Federation) renew(ctx context.Context, t *Trusted, m membership.Member,
 }
 
 // requests are the cross-certificates that a member in force needs.
-func (f *Federation) requests(t *Trusted, m membership.Member) (out []crosscert.Request, err error) {
-	mappings, err := mappingsOf(&m.Application)
+func (f *Federation) requests(t *Trusted, a *membership.Application) (out []crosscert.Request, err error) {
+	mappings, err := mappingsOf(a)
 	if err != nil {
 		return nil, err
 	}
 	r := crosscert.Request{
-		Member: string(m.ID), Mappings: mappings, Compatible: m.CrossProfile == membership.Compatible,
-		MailDomains: m.MailDomains, ExcludedDomains: m.ExcludedDomains, DirectoryNames: m.DirectoryNames,
+		Member: string(a.ID), Mappings: mappings, Compatible: a.CrossProfile == membership.Compatible,
+		MailDomains: a.MailDomains, ExcludedDomains: a.ExcludedDomains, DirectoryNames: a.DirectoryNames,
 	}
 	for _, anchor := range t.Anchors {
 		r.Subject, r.MaxPathLen = anchor, 0

@@ -12,43 +12,40 @@ import (
 	"testing"
 
 	"bridge.example/crosscert"
+	"bridge.example/internal/lab"
 	"bridge.example/membership"
 	"bridge.example/signedlist"
 )
 
-// The scenario: everything that writes, in the order of a member's life. Each
-// step may be repeated after a crash that hid whether it had happened.
-var scenario = []struct {
+// deed is one act of the scenario. It may be repeated after a crash that hid
+// whether it had happened.
+type deed struct {
 	name string
 	do   func(ctx context.Context, b *bridge) error
 	// state that the register must show at least once the step was acknowledged
 	state membership.State
-}{
-	{"apply", func(ctx context.Context, b *bridge) error {
-		_, err := b.Apply(ctx, actor("ada"), b.application)
-		return err
-	}, membership.Applied},
-	{"approve by ada", approve("ada"), membership.Applied},
-	{"approve by grace", approve("grace"), membership.Active},
-	{"suspend", func(ctx context.Context, b *bridge) error {
-		_, err := b.Decide(ctx, "alpha", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"})
-		return err
-	}, membership.Suspended},
-	{"approve again by grace", approve("grace"), membership.Suspended},
-	{"approve again by ada", approve("ada"), membership.Active},
 }
 
-func actor(person string) membership.Actor { return membership.Actor{Person: person} }
-
-func approve(person string) func(context.Context, *bridge) error {
-	return func(ctx context.Context, b *bridge) error {
-		c, err := b.Case(ctx, "alpha")
-		if err != nil {
-			return err
-		}
-		_, err = b.Decide(ctx, "alpha", membership.Decision{Verb: membership.Approve, By: actor(person), RecordHash: c.RecordHash})
+// scenario is everything that writes, in the order of a member's life.
+func scenario() []deed {
+	out := []deed{{"apply", func(ctx context.Context, b *bridge) error {
+		_, err := b.apply(ctx, b.application)
 		return err
+	}, membership.Draft}}
+	life := append(lab.Admission(),
+		lab.Step{Verb: membership.Suspend, By: lab.Bob}, lab.Step{Verb: membership.Check, By: lab.Ada},
+		lab.Step{Verb: membership.Resume, By: lab.Emil}, lab.Step{Verb: membership.Resume, By: lab.Dora})
+	states := []membership.State{
+		membership.Submitted, membership.Checked, membership.Assessed, membership.Contracted, membership.Contracted, membership.Identified,
+		membership.Identified, membership.Approved, membership.Approved, membership.Active,
+		membership.Suspended, membership.Suspended, membership.Suspended, membership.Active,
 	}
+	for i, s := range life {
+		out = append(out, deed{fmt.Sprintf("%d %s by %s", i, s.Verb, s.By.Person), func(ctx context.Context, b *bridge) error {
+			return b.desk().Take(ctx, "alpha", s)
+		}, states[i]})
+	}
+	return out
 }
 
 const (
@@ -113,7 +110,7 @@ func TestCrashChild(t *testing.T) {
 	}
 	b := open(t, dir, &killer{at: at, lost: os.Getenv(envLost) == "1"})
 	out := bufio.NewWriter(os.Stdout)
-	for _, step := range scenario {
+	for _, step := range scenario() {
 		if err := step.do(t.Context(), b); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
@@ -126,7 +123,7 @@ func TestCrashChild(t *testing.T) {
 
 func checkAfterCrash(t *testing.T, dir string, acked []string, where string) {
 	t.Helper()
-	b := open(t, dir, nil)
+	b, scenario := open(t, dir, nil), scenario()
 	defer b.close()
 	ctx := t.Context()
 	if err := b.authority.Recover(ctx); err != nil {

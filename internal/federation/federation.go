@@ -32,7 +32,11 @@ type Parts struct {
 	Publisher *signedlist.Publisher
 	Directory *vdir.Directory
 	Responder *vocsp.Proxy
+	Documents membership.Documents
 
+	// Examine runs every check of a member as its candidate stands. An error
+	// means that there is no result.
+	Examine func(ctx context.Context, m membership.Member) (Examination, error)
 	// Changes is the Watch of the register's store.
 	Changes func(ctx context.Context, from membership.Revision) iter.Seq2[membership.Change, error]
 	// Open connects a member's directory endpoint. A backend that is an
@@ -103,50 +107,6 @@ func (f *Federation) SetSigners(certs []*x509.Certificate) {
 
 // Artifacts returns what is published now.
 func (f *Federation) Artifacts() *Artifacts { return f.artifacts.Load() }
-
-// Apply records an application after checking what needs knowledge of the
-// bridge: see examine. Errors are those of [membership.Register.Apply], and
-// Invalid with every finding.
-func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membership.Application) (Case, error) {
-	if err := f.alive(ctx); err != nil {
-		return Case{}, err
-	}
-	a.Normalize()
-	if err := a.Validate(); err != nil {
-		return Case{}, err
-	}
-	if err := f.examine(&a); err != nil {
-		return Case{}, err
-	}
-	m, err := f.Register.Apply(ctx, by, a)
-	if err != nil {
-		return Case{}, err
-	}
-	return f.caseOf(ctx, m)
-}
-
-// Decide records a decision and, when the state changed, makes the projections
-// follow before it returns. The decision stands even where a projection could
-// not follow; Case.Pending says so, and Run tries again.
-func (f *Federation) Decide(ctx context.Context, id membership.ID, d membership.Decision) (Case, error) {
-	if err := f.alive(ctx); err != nil {
-		return Case{}, err
-	}
-	m, err := f.Register.Decide(ctx, id, d)
-	if err != nil {
-		return Case{}, err
-	}
-	// Whoever decided may hang up; what follows from the decision must not
-	// stop halfway because of that.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	if len(m.Approvals) == 0 {
-		if err := f.Reconcile(ctx); err != nil {
-			f.Log.Error("projections do not follow a decision", "member", id, "err", err)
-		}
-	}
-	return f.caseOf(ctx, m)
-}
 
 // patience is how soon a reconciliation that failed is tried again; it doubles
 // with each failure, up to Parts.Every.
@@ -226,7 +186,7 @@ func (f *Federation) reconcile(ctx context.Context) error {
 	case !ended.IsZero():
 		return f.afterTheEnd(ctx)
 	}
-	members, err := f.Register.Members(ctx)
+	members, err := f.Register.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the register: %w", err)
 	}
@@ -270,7 +230,7 @@ func (f *Federation) publish(ctx context.Context, next *Artifacts) error {
 
 // Status tells how the federation stands.
 func (f *Federation) Status(ctx context.Context) (Status, error) {
-	members, err := f.Register.Members(ctx)
+	members, err := f.Register.Count(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -279,13 +239,10 @@ func (f *Federation) Status(ctx context.Context) (Status, error) {
 		Bridge: f.BridgeCA.Subject.String(), BridgeNotAfter: f.BridgeCA.NotAfter,
 		ListNumber: a.ListNumber, ListNextUpdate: a.ListNextUpdate,
 		CRLNumber: a.CRLNumber, CRLNextUpdate: a.CRLNextUpdate,
-		Members: map[membership.State]int{}, ReconciledAt: o.at,
+		Members: members, ReconciledAt: o.at,
 	}
 	if o.err != nil {
 		s.Problem = o.err.Error()
-	}
-	for _, m := range members {
-		s.Members[m.State]++
 	}
 	if s.EndedAt, err = f.Authority.Ended(ctx); err != nil {
 		return Status{}, err
@@ -296,9 +253,9 @@ func (f *Federation) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// Members returns all records, ordered by id.
-func (f *Federation) Members(ctx context.Context) ([]membership.Member, error) {
-	return f.Register.Members(ctx)
+// Page returns at most limit records with an id above after, ordered by id.
+func (f *Federation) Page(ctx context.Context, after membership.ID, limit int) ([]membership.Member, error) {
+	return f.Register.Page(ctx, after, limit)
 }
 
 // Case returns everything known about one member, or NotFound.
@@ -334,7 +291,7 @@ func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, err
 	}
 	if o := f.outcome.Load(); o.err != nil {
 		c.Pending = o.err.Error()
-	} else if !a.Ended && c.Projection.Listed != (m.State == membership.Active) {
+	} else if !a.Ended && c.Projection.Listed != (m.Served() && m.Wants(membership.OnList)) {
 		c.Pending = "the projections do not show the newest decision yet"
 	}
 	return c, nil
@@ -351,10 +308,14 @@ func crossCertificate(r crosscert.Record) CrossCertificate {
 	return out
 }
 
-// examine reports what of an application does not fit this bridge: levels it
-// does not have, dialects it does not speak, chains that do not reach an
+// fits brings a into its one spelling and reports what of it does not fit this
+// bridge, as far as it is written: levels it does not have, dialects it does not speak, chains that do not reach an
 // anchor, certificates for the bridge that are not as they must be.
-func (f *Federation) examine(a *membership.Application) error {
+func (f *Federation) fits(a *membership.Application) error {
+	a.Normalize()
+	if err := a.ValidateDraft(); err != nil {
+		return err
+	}
 	var errs []error
 	for i, p := range a.Policies {
 		if !f.offers(p.Bridge) {

@@ -19,20 +19,6 @@ import (
 	"bridge.example/vdir"
 )
 
-// admit takes an application through two officers.
-func (b *bridge) admit(t *testing.T, a membership.Application) {
-	t.Helper()
-	c, err := b.Apply(t.Context(), actor("ada"), a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, person := range []string{"ada", "grace"} {
-		if _, err := b.Decide(t.Context(), a.ID, membership.Decision{Verb: membership.Approve, By: actor(person), RecordHash: c.RecordHash}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // mounted reports whether the directory knows a member.
 func (b *bridge) mounted(t *testing.T, member string) bool {
 	t.Helper()
@@ -101,7 +87,7 @@ func TestSuspendedButNotPublished(t *testing.T) {
 	b := open(t, found(t), nil)
 	b.admit(t, b.application)
 	b.now = b.now.AddDate(1, 0, 1) // past the list signer's end
-	c, err := b.Decide(t.Context(), "alpha", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"})
+	c, err := b.Decide(t.Context(), "alpha", suspension("drill"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +158,7 @@ func TestApplyExamines(t *testing.T) {
 	} {
 		a := application("beta", root.cert.Raw)
 		tt.edit(&a)
-		_, err := b.Apply(t.Context(), actor("ada"), a)
+		_, err := b.apply(t.Context(), a)
 		if tt.want == "" && err != nil {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
@@ -181,14 +167,8 @@ func TestApplyExamines(t *testing.T) {
 		}
 	}
 	// The deepest chain below the anchor decides the path length.
-	c, err := b.Case(t.Context(), "beta")
-	if err != nil {
+	if err := b.desk().Admit(t.Context(), "beta"); err != nil {
 		t.Fatal(err)
-	}
-	for _, person := range []string{"ada", "grace"} {
-		if _, err := b.Decide(t.Context(), "beta", membership.Decision{Verb: membership.Approve, By: actor(person), RecordHash: c.RecordHash}); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if got := b.Artifacts().Trusted[0].CrossTo[0].MaxPathLen; got != 2 {
 		t.Errorf("got path length %d, want 2", got)

@@ -44,7 +44,7 @@ func (f *Federation) generations(ctx context.Context, next *Artifacts) error {
 				out.Links = append(out.Links, link)
 			}
 		}
-		out.Links = valid(out.Links, f.Now())
+		out.Links = valid(membership.Member{}, out.Links, f.Now())
 		next.Generations = append(next.Generations, out)
 		if crl := out.CRL; crl != nil && out.Parsed.Equal(f.BridgeCA) {
 			next.CRL, next.CRLNumber = crl.Raw, crl.Number.Int64()

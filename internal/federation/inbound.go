@@ -33,7 +33,7 @@ func (f *Federation) InboundRequest(ctx context.Context, id membership.ID, compa
 	if err != nil {
 		return InboundRequest{}, err
 	}
-	in, err := f.inbound(&m.Application)
+	in, err := f.inbound(m.Candidate())
 	if err != nil {
 		return InboundRequest{}, err
 	}
@@ -52,7 +52,7 @@ func (f *Federation) AcceptInbound(ctx context.Context, id membership.ID, by mem
 	if err != nil {
 		return v, err
 	}
-	if v.Findings, err = f.checkInbound(&m.Application, der); err != nil {
+	if v.Findings, err = f.checkInbound(m.Candidate(), der); err != nil {
 		return v, err
 	}
 	if err := f.alive(ctx); err != nil {
@@ -84,7 +84,7 @@ func (f *Federation) WithdrawInbound(ctx context.Context, id membership.ID, by m
 // followInbound publishes what the record now says of certificates for the
 // bridge. That this failed is no failure of what is recorded.
 func (f *Federation) followInbound(ctx context.Context, m membership.Member) (Case, error) {
-	if m.State == membership.Active {
+	if m.Served() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		if err := f.Reconcile(ctx); err != nil {

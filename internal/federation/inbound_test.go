@@ -12,6 +12,7 @@ import (
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/lab"
 	"bridge.example/internal/wire/certext"
 	"bridge.example/membership"
 )
@@ -68,7 +69,7 @@ func TestAcceptInbound(t *testing.T) {
 		{"what may be published", good, false, true, false},
 		{"the same again", good, false, true, false},
 	} {
-		v, err := b.AcceptInbound(t.Context(), "beta", actor("ada"), tt.der, tt.trial)
+		v, err := b.AcceptInbound(t.Context(), "beta", lab.Ada, tt.der, tt.trial)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +83,7 @@ func TestAcceptInbound(t *testing.T) {
 		t.Errorf("got %+v, %v; want a member in force with one certificate accepted", c, err)
 	}
 	for id, want := range map[string]fault.Kind{"gamma": fault.NotFound, "beta": fault.Invalid} {
-		if _, err := b.AcceptInbound(t.Context(), application(id, nil).ID, actor("ada"), []byte{1}, false); fault.KindOf(err) != want {
+		if _, err := b.AcceptInbound(t.Context(), application(id, nil).ID, lab.Ada, []byte{1}, false); fault.KindOf(err) != want {
 			t.Errorf("garbage for %s: got %v, want %v", id, err, want)
 		}
 	}
@@ -109,7 +110,7 @@ func TestCertificateAsAskedFor(t *testing.T) {
 	}
 	a := application("beta", newCA(t, "beta root", nil).cert.Raw)
 	a.CrossProfile, a.ExcludedDomains, a.DirectoryNames = "lax", []string{"x.alpha.example"}, []string{"beta"}
-	if _, err := b.Apply(t.Context(), actor("ada"), a); fault.KindOf(err) != fault.Invalid {
+	if _, err := b.apply(t.Context(), a); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("an unknown profile: got %v, want Invalid", err)
 	} else if !strings.Contains(err.Error(), "cross_profile") || !strings.Contains(err.Error(), "excluded_domains[0]") || !strings.Contains(err.Error(), "directory_names[0]") {
 		t.Errorf("got %v, want all problems", err)
@@ -128,7 +129,7 @@ func TestWithdrawInbound(t *testing.T) {
 		certifyBridge(t, beta, bridge, func(*x509.Certificate) {}),
 		certifyBridge(t, beta, bridge, func(c *x509.Certificate) { c.SerialNumber, c.NotAfter = big.NewInt(0x77), day }),
 	} {
-		if v, err := b.AcceptInbound(t.Context(), "beta", actor("ada"), der, false); err != nil || !v.Accepted {
+		if v, err := b.AcceptInbound(t.Context(), "beta", lab.Ada, der, false); err != nil || !v.Accepted {
 			t.Fatalf("got %+v, %v", v, err)
 		}
 	}
@@ -136,10 +137,10 @@ func TestWithdrawInbound(t *testing.T) {
 	if n := published(); n != 2 {
 		t.Fatalf("%d are published, want 2", n)
 	}
-	if _, err := b.WithdrawInbound(t.Context(), "beta", actor("grace"), "6", "mistyped"); fault.KindOf(err) != fault.NotFound || published() != 2 {
+	if _, err := b.WithdrawInbound(t.Context(), "beta", lab.Bob, "6", "mistyped"); fault.KindOf(err) != fault.NotFound || published() != 2 {
 		t.Errorf("an unknown serial: got %v with %d published", err, published())
 	}
-	c, err := b.WithdrawInbound(t.Context(), "beta", actor("grace"), "5", "superseded")
+	c, err := b.WithdrawInbound(t.Context(), "beta", lab.Bob, "5", "superseded")
 	if err != nil || c.Pending != "" || !c.Projection.Listed || len(c.Member.Inbound) != 2 || published() != 1 {
 		t.Errorf("got %+v, %v with %d published, want a member in force, with one of two", c, err, published())
 	}

@@ -31,9 +31,9 @@ const (
 	CAName OverlapKind = "CA name"
 )
 
-// overlaps compares m with all others in the register, whatever their state.
+// overlaps compares the candidate of m with the other members that are live.
 func overlaps(m membership.Member, all []membership.Member, bridge *x509.Certificate) (out []Overlap) {
-	own := subjects(m.Certificates())
+	own := subjects(m.Candidate().Certificates())
 	compare := func(id membership.ID, names []pathval.Name) {
 		for _, n := range own {
 			for _, o := range names {
@@ -49,7 +49,7 @@ func overlaps(m membership.Member, all []membership.Member, bridge *x509.Certifi
 			continue
 		}
 		compare(other.ID, subjects(other.Certificates()))
-		for _, d := range m.MailDomains {
+		for _, d := range m.Candidate().MailDomains {
 			for _, o := range other.MailDomains {
 				if d == o || strings.HasSuffix(d, "."+o) || strings.HasSuffix(o, "."+d) {
 					out = append(out, Overlap{MailDomain, d, other.ID, o})

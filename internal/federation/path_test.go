@@ -58,7 +58,7 @@ func TestBuildPath(t *testing.T) {
 	if err := build(before, newCA(t, "stranger", nil).cert); !errors.Is(err, pathval.ErrNoPath) {
 		t.Errorf("from a stranger's anchor: %v", err)
 	}
-	if _, err := b.Decide(t.Context(), "beta", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"}); err != nil {
+	if _, err := b.Decide(t.Context(), "beta", suspension("drill")); err != nil {
 		t.Fatal(err)
 	}
 	after := b.Artifacts()

@@ -64,7 +64,7 @@ type PreviewPath struct {
 	Beyond bool
 }
 
-// Preview computes what admitting a member, in whatever state it is, would
+// Preview computes what admitting a member, as its candidate stands, would
 // change for the members in force. It searches as a relying party would: from
 // each anchor, under that member's own policies, an explicit policy required.
 // Errors: NotFound; Invalid when the bridge CA would refuse to sign.
@@ -73,12 +73,12 @@ func (f *Federation) Preview(ctx context.Context, id membership.ID) (Preview, er
 	if err != nil {
 		return Preview{}, err
 	}
-	members, err := f.Register.Members(ctx)
+	members, err := f.Register.Live(ctx)
 	if err != nil {
 		return Preview{}, err
 	}
-	candidate := trust(m, f.Now())
-	requests, err := f.requests(&candidate, m)
+	candidate := trust(m, m.Candidate(), f.Now())
+	requests, err := f.requests(&candidate, m.Candidate())
 	if err != nil {
 		return Preview{}, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/lab"
 	"bridge.example/internal/wire/certext"
 	"bridge.example/membership"
 )
@@ -136,29 +137,17 @@ func TestPreviewAdmissions(t *testing.T) {
 			[]string{"opens alpha>gamma " + policyA, "opens beta>gamma " + policyB, "stays alpha>beta " + policyA, "stays beta>alpha " + policyB},
 			[]string{"stays alpha>gamma " + policyA, "stays beta>gamma " + policyB, "stays alpha>beta " + policyA, "stays beta>alpha " + policyB}},
 	} {
-		if _, err := b.Apply(t.Context(), actor("ada"), tt.who.Application); err != nil {
+		if _, err := b.apply(t.Context(), tt.who.Application); err != nil {
 			t.Fatal(err)
 		}
 		if got := lines(b.preview(t, tt.who.ID)); !slices.Equal(got, tt.paths) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.paths)
 		}
-		b.approve(t, tt.who.ID)
-		if got := lines(b.preview(t, tt.who.ID)); !slices.Equal(got, tt.then) {
-			t.Errorf("%s, admitted: got %q, want %q", tt.name, got, tt.then)
-		}
-	}
-}
-
-// approve has two officers approve what is there.
-func (b *bridge) approve(t *testing.T, id membership.ID) {
-	t.Helper()
-	for _, person := range []string{"ada", "grace"} {
-		c, err := b.Case(t.Context(), id)
-		if err != nil {
+		if err := b.desk().Admit(t.Context(), tt.who.ID); err != nil {
 			t.Fatal(err)
 		}
-		if c, err = b.Decide(t.Context(), id, membership.Decision{Verb: membership.Approve, By: actor(person), RecordHash: c.RecordHash}); err != nil || c.Pending != "" {
-			t.Fatal(err, c.Pending)
+		if got := lines(b.preview(t, tt.who.ID)); !slices.Equal(got, tt.then) {
+			t.Errorf("%s, admitted: got %q, want %q", tt.name, got, tt.then)
 		}
 	}
 }
@@ -175,7 +164,7 @@ func TestPreviewBeyond(t *testing.T) {
 	beta.Intermediates = append(beta.Intermediates, membership.CA{
 		Certificate: beta.certify(t, mapped.cert, []certext.Mapping{{Issuer: beta.policy, Subject: mustOID(t, "2.999.7")}}),
 	})
-	if _, err := b.Apply(t.Context(), actor("ada"), beta.Application); err != nil {
+	if _, err := b.apply(t.Context(), beta.Application); err != nil {
 		t.Fatal(err)
 	}
 	p := b.preview(t, "beta")
@@ -194,12 +183,14 @@ func TestPreviewOfChange(t *testing.T) {
 	b := open(t, found(t), nil)
 	b.admit(t, newOrganisation(t, b, "alpha", 1, true).Application)
 	b.admit(t, newOrganisation(t, b, "beta", 2, true).Application)
-	m, err := b.store.Members().Load(t.Context(), "beta")
+	c, err := b.Case(t.Context(), "beta")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Policies = []membership.Policy{{Member: "1.3.6.1.4.1.32473.9.3", Bridge: level}}
-	if _, err := b.store.Members().Save(t.Context(), m); err != nil {
+	a := c.Member.Application
+	a.Policies = []membership.Policy{{Member: "1.3.6.1.4.1.32473.9.3", Bridge: level}}
+	a.CrossCertificates = nil // they name the old policy
+	if _, err := b.Edit(t.Context(), "beta", lab.Ada, c.RecordHash, a); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"closes alpha>beta " + policyA, "closes beta>alpha " + policyB}
@@ -216,7 +207,7 @@ func TestPreviewOverlaps(t *testing.T) {
 	beta.MailDomains = []string{"mail.alpha.example", "notalpha.example", "example.net"}
 	shouting := newCA(t, "ALPHA", nil) // alpha's root, for RFC 5280 §7.1
 	beta.Anchors = append(beta.Anchors, membership.CA{Certificate: shouting.cert.Raw})
-	if _, err := b.Apply(t.Context(), actor("ada"), beta.Application); err != nil {
+	if _, err := b.apply(t.Context(), beta.Application); err != nil {
 		t.Fatal(err)
 	}
 	want := []federation.Overlap{
@@ -236,7 +227,7 @@ func TestPreviewRefusals(t *testing.T) {
 	a := newOrganisation(t, b, "alpha", 1, true)
 	a.root.cert.MaxPathLen, a.root.cert.MaxPathLenZero = 0, true
 	a.Anchors[0].Certificate = reissue(t, a.root).Raw
-	if _, err := b.Apply(t.Context(), actor("ada"), a.Application); err != nil {
+	if _, err := b.apply(t.Context(), a.Application); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Preview(t.Context(), "alpha"); fault.KindOf(err) != fault.Invalid {

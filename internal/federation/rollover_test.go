@@ -106,7 +106,7 @@ func TestRollOver(t *testing.T) {
 	}
 
 	// Who is suspended loses the certificates of both keys.
-	if _, err := b.Decide(t.Context(), "beta", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"}); err != nil {
+	if _, err := b.Decide(t.Context(), "beta", suspension("drill")); err != nil {
 		t.Fatal(err)
 	}
 	for i, g := range b.Artifacts().Generations {
@@ -211,7 +211,7 @@ func TestAfterTheEnd(t *testing.T) {
 	if c, err := b.Case(t.Context(), "alpha"); err != nil || c.Pending != "" {
 		t.Errorf("pending: %q, %v", c.Pending, err)
 	}
-	if _, err := b.Decide(t.Context(), "alpha", membership.Decision{Verb: membership.Suspend, By: actor("ada"), Reason: "drill"}); fault.KindOf(err) != fault.Denied {
+	if _, err := b.Decide(t.Context(), "alpha", suspension("drill")); fault.KindOf(err) != fault.Denied {
 		t.Errorf("a decision after the end: %v, want Denied", err)
 	}
 	if s, err := b.Status(t.Context()); err != nil || s.EndedAt.IsZero() {

@@ -51,7 +51,7 @@ func (f *Federation) route(members []membership.Member, trusted []Trusted) error
 		records[m.ID] = m
 	}
 	for _, t := range trusted {
-		fmt.Fprintf(&key, "%s %s %d %d\n", t.ID, records[t.ID].RecordHash(), len(t.Anchors), len(t.Intermediates))
+		fmt.Fprintf(&key, "%s %d %d %d\n", t.ID, records[t.ID].Revision, len(t.Anchors), len(t.Intermediates))
 	}
 	if key.String() == f.routed {
 		return nil
@@ -62,16 +62,20 @@ func (f *Federation) route(members []membership.Member, trusted []Trusted) error
 	var errs []error
 	for _, t := range trusted {
 		m := records[t.ID]
-		mount, err := f.mount(t, m.Directories, next)
-		errs = append(errs, err)
-		// A table is refused whole: what one member has wrong must not empty it
-		// for the others.
-		if err := mount.Validate(); err == nil {
-			mounts = append(mounts, mount)
-		} else {
+		if t.wants(membership.InDirectory) {
+			mount, err := f.mount(t, m.Directories, next)
 			errs = append(errs, err)
+			// A table is refused whole: what one member has wrong must not empty
+			// it for the others.
+			if err := mount.Validate(); err == nil {
+				mounts = append(mounts, mount)
+			} else {
+				errs = append(errs, err)
+			}
 		}
-		routes = append(routes, f.routes(t, m.Application, next)...)
+		if t.wants(membership.ByResponder) {
+			routes = append(routes, f.routes(t, m.Application, next)...)
+		}
 	}
 	if err := f.Directory.SetMounts(mounts); err != nil {
 		errs = append(errs, fmt.Errorf("mounting directories: %w", err), f.Directory.SetMounts(nil))

@@ -9,30 +9,37 @@ import (
 	"bridge.example/signedlist"
 )
 
-// trusted selects the members in force: active, with at least one anchor that
-// is valid now. Expired certificates leave at once, whatever was decided.
+// trusted selects the members in force: served, with at least one anchor that
+// is valid now. Expired and barred certificates leave at once, whatever was
+// decided.
 func (f *Federation) trusted(members []membership.Member) (out []Trusted) {
 	now := f.Now()
 	for _, m := range members {
-		if m.State != membership.Active {
+		if !m.Served() {
 			continue
 		}
-		if t := trust(m, now); len(t.Anchors) > 0 {
+		if t := trust(m, &m.Application, now); len(t.Anchors) > 0 {
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
-// trust is what of m's application is valid at an instant, whatever its state.
-// CrossTo is for others to fill in.
-func trust(m membership.Member, at time.Time) Trusted {
-	anchors, intermediates := m.Certificates()
-	t := Trusted{ID: m.ID, Name: m.Name, MailDomains: m.MailDomains, Anchors: valid(anchors, at), Intermediates: valid(intermediates, at)}
-	for _, p := range m.Application.Policies {
+// trust is what of an application of m is valid at an instant, whatever m's
+// state. CrossTo is for others to fill in.
+func trust(m membership.Member, a *membership.Application, at time.Time) Trusted {
+	anchors, intermediates := a.Certificates()
+	t := Trusted{
+		ID: m.ID, Name: a.Name, MailDomains: a.MailDomains, Services: a.Services,
+		Anchors: valid(m, anchors, at), Intermediates: valid(m, intermediates, at),
+	}
+	for _, p := range a.Policies {
 		if oid, err := x509.ParseOID(p.Member); err == nil && !slices.ContainsFunc(t.Policies, oid.Equal) {
 			t.Policies = append(t.Policies, oid)
 		}
+	}
+	if a.OneWay {
+		return t
 	}
 	for _, der := range m.CertificatesForBridge() {
 		// Parsed and checked when it was applied for.
@@ -43,9 +50,9 @@ func trust(m membership.Member, at time.Time) Trusted {
 	return t
 }
 
-func valid(cs []*x509.Certificate, at time.Time) (out []*x509.Certificate) {
+func valid(m membership.Member, cs []*x509.Certificate, at time.Time) (out []*x509.Certificate) {
 	for _, c := range cs {
-		if !at.Before(c.NotBefore) && !at.After(c.NotAfter) {
+		if !at.Before(c.NotBefore) && !at.After(c.NotAfter) && !m.IsBarred(c.Raw) {
 			out = append(out, c)
 		}
 	}
@@ -55,6 +62,9 @@ func valid(cs []*x509.Certificate, at time.Time) (out []*x509.Certificate) {
 // entries is what the signed list says of the members in force.
 func entries(trusted []Trusted) (out []signedlist.Entry) {
 	for _, t := range trusted {
+		if !t.wants(membership.OnList) {
+			continue
+		}
 		for _, anchor := range t.Anchors {
 			out = append(out, signedlist.Entry{
 				Member: string(t.ID), Title: t.Name, Certificate: anchor,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"bridge.example/internal/fault"
@@ -44,7 +45,7 @@ type Document struct {
 }
 
 // MaxDocumentBytes bounds the content of one document.
-const MaxDocumentBytes = 16 << 20
+const MaxDocumentBytes = 8 << 20
 
 // Documents keeps the content of documents by hash. An implementation is
 // durable when Put returns, and safe for concurrent use.
@@ -103,4 +104,15 @@ func missingDocument(docs []Document, want []DocumentKind) error {
 		}
 	}
 	return nil
+}
+
+// Names reports whether the record of m refers to a document by its hash.
+func (m Member) Names(hash string) bool {
+	has := func(docs []Document) bool {
+		return slices.ContainsFunc(docs, func(d Document) bool { return d.Hash == hash })
+	}
+	if has(m.Documents) || has(m.Candidate().Documents) || m.Report != nil && m.Report.Document == hash {
+		return true
+	}
+	return slices.ContainsFunc(m.Decisions, func(d Decision) bool { return d.RecordHash == hash || has(d.Documents) })
 }

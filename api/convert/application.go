@@ -19,7 +19,7 @@ func Each[A, B any](in []A, convert func(A) B) []B {
 // FromApplication makes a message of an application.
 func FromApplication(a membership.Application) *proto.Application {
 	ca := func(c membership.CA) *proto.CA {
-		out := &proto.CA{Certificate: c.Certificate, Ocsp: c.OCSP, Crl: c.CRL}
+		out := &proto.CA{Certificate: c.Certificate, Ocsp: c.OCSP, Crl: c.CRL, Chain: c.Chain}
 		if t := c.TestSerials; t != (membership.TestSerials{}) {
 			out.TestSerials = &proto.TestSerials{Valid: t.Valid, Revoked: t.Revoked, Unused: t.Unused}
 		}
@@ -31,14 +31,15 @@ func FromApplication(a membership.Application) *proto.Application {
 			return &proto.Contact{Name: c.Name, Email: c.Email, Phone: c.Phone, Role: c.Role}
 		}),
 		MailDomains: a.MailDomains,
-		Policies: Each(a.Policies, func(p membership.Policy) *proto.Policy {
-			return &proto.Policy{Member: p.Member, Bridge: p.Bridge}
-		}),
+		Policies:    Each(a.Policies, FromPolicy),
 		Directories: Each(a.Directories, func(d membership.Directory) *proto.Directory {
 			return &proto.Directory{Url: d.URL, Base: d.Base, Dialect: d.Dialect, BindDn: d.BindDN, Credential: d.Credential, StartTls: d.StartTLS, TestMailbox: d.TestMailbox}
 		}),
 		Anchors: Each(a.Anchors, ca), Intermediates: Each(a.Intermediates, ca), CrossCertificates: a.CrossCertificates,
 		CrossProfile: string(a.CrossProfile), DirectoryNames: a.DirectoryNames, ExcludedDomains: a.ExcludedDomains,
+		RegisterNumber: a.RegisterNumber, Address: a.Address, Sector: a.Sector, Website: a.Website, Languages: a.Languages,
+		Services: Each(a.Services, func(s membership.Service) string { return string(s) }),
+		OneWay:   a.OneWay, Delivery: string(a.Delivery), Escrow: a.Escrow, Documents: Each(a.Documents, FromDocument),
 	}
 }
 
@@ -49,7 +50,7 @@ func ToApplication(a *proto.Application) membership.Application {
 	ca := func(c *proto.CA) membership.CA {
 		t := c.GetTestSerials()
 		return membership.CA{
-			Certificate: c.GetCertificate(), OCSP: c.GetOcsp(), CRL: c.GetCrl(),
+			Certificate: c.GetCertificate(), OCSP: c.GetOcsp(), CRL: c.GetCrl(), Chain: c.GetChain(),
 			TestSerials: membership.TestSerials{Valid: t.GetValid(), Revoked: t.GetRevoked(), Unused: t.GetUnused()},
 		}
 	}
@@ -59,13 +60,14 @@ func ToApplication(a *proto.Application) membership.Application {
 			return membership.Contact{Name: c.GetName(), Email: c.GetEmail(), Phone: c.GetPhone(), Role: c.GetRole()}
 		}),
 		MailDomains: a.GetMailDomains(),
-		Policies: Each(a.GetPolicies(), func(p *proto.Policy) membership.Policy {
-			return membership.Policy{Member: p.GetMember(), Bridge: p.GetBridge()}
-		}),
+		Policies:    Each(a.GetPolicies(), ToPolicy),
 		Directories: Each(a.GetDirectories(), func(d *proto.Directory) membership.Directory {
 			return membership.Directory{URL: d.GetUrl(), Base: d.GetBase(), Dialect: d.GetDialect(), BindDN: d.GetBindDn(), Credential: d.GetCredential(), StartTLS: d.GetStartTls(), TestMailbox: d.GetTestMailbox()}
 		}),
 		Anchors: Each(a.GetAnchors(), ca), Intermediates: Each(a.GetIntermediates(), ca), CrossCertificates: a.GetCrossCertificates(),
 		CrossProfile: membership.CrossProfile(a.GetCrossProfile()), DirectoryNames: a.GetDirectoryNames(), ExcludedDomains: a.GetExcludedDomains(),
+		RegisterNumber: a.GetRegisterNumber(), Address: a.GetAddress(), Sector: a.GetSector(), Website: a.GetWebsite(), Languages: a.GetLanguages(),
+		Services: Each(a.GetServices(), func(s string) membership.Service { return membership.Service(s) }),
+		OneWay:   a.GetOneWay(), Delivery: membership.Delivery(a.GetDelivery()), Escrow: a.GetEscrow(), Documents: Each(a.GetDocuments(), ToDocument),
 	}
 }

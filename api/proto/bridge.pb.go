@@ -209,32 +209,79 @@ func (Change) EnumDescriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{2}
 }
 
-// State is where a member stands.
+// State is where a member, or an amendment, stands.
 type State int32
 
 const (
 	State_STATE_UNSPECIFIED State = 0
-	// Applied and not yet admitted.
-	State_STATE_APPLIED State = 1
-	// Admitted: listed, cross-certified, answered for.
-	State_STATE_ACTIVE State = 2
+	State_STATE_DRAFT       State = 1
+	// Handed in, signed.
+	State_STATE_SUBMITTED State = 2
+	// Every technical check that must hold, holds.
+	State_STATE_CHECKED State = 3
+	// Policies and practice statement compared.
+	State_STATE_ASSESSED State = 4
+	// Agreement signed.
+	State_STATE_CONTRACTED State = 5
+	// Two officers met the applicant.
+	State_STATE_IDENTIFIED State = 6
+	// Two approvers agreed to the same record.
+	State_STATE_APPROVED State = 7
+	// In force: listed, cross-certified, answered for.
+	State_STATE_ACTIVE State = 8
+	// The same, while it is renewed.
+	State_STATE_RENEWAL_DUE State = 9
 	// Stopped.
-	State_STATE_SUSPENDED State = 3
+	State_STATE_SUSPENDED State = 10
+	// Leaves on a date that is set.
+	State_STATE_EXITING   State = 11
+	State_STATE_LEFT      State = 12
+	State_STATE_REVOKED   State = 13
+	State_STATE_REJECTED  State = 14
+	State_STATE_WITHDRAWN State = 15
+	// Idle for too long.
+	State_STATE_LAPSED State = 16
 )
 
 // Enum value maps for State.
 var (
 	State_name = map[int32]string{
-		0: "STATE_UNSPECIFIED",
-		1: "STATE_APPLIED",
-		2: "STATE_ACTIVE",
-		3: "STATE_SUSPENDED",
+		0:  "STATE_UNSPECIFIED",
+		1:  "STATE_DRAFT",
+		2:  "STATE_SUBMITTED",
+		3:  "STATE_CHECKED",
+		4:  "STATE_ASSESSED",
+		5:  "STATE_CONTRACTED",
+		6:  "STATE_IDENTIFIED",
+		7:  "STATE_APPROVED",
+		8:  "STATE_ACTIVE",
+		9:  "STATE_RENEWAL_DUE",
+		10: "STATE_SUSPENDED",
+		11: "STATE_EXITING",
+		12: "STATE_LEFT",
+		13: "STATE_REVOKED",
+		14: "STATE_REJECTED",
+		15: "STATE_WITHDRAWN",
+		16: "STATE_LAPSED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
-		"STATE_APPLIED":     1,
-		"STATE_ACTIVE":      2,
-		"STATE_SUSPENDED":   3,
+		"STATE_DRAFT":       1,
+		"STATE_SUBMITTED":   2,
+		"STATE_CHECKED":     3,
+		"STATE_ASSESSED":    4,
+		"STATE_CONTRACTED":  5,
+		"STATE_IDENTIFIED":  6,
+		"STATE_APPROVED":    7,
+		"STATE_ACTIVE":      8,
+		"STATE_RENEWAL_DUE": 9,
+		"STATE_SUSPENDED":   10,
+		"STATE_EXITING":     11,
+		"STATE_LEFT":        12,
+		"STATE_REVOKED":     13,
+		"STATE_REJECTED":    14,
+		"STATE_WITHDRAWN":   15,
+		"STATE_LAPSED":      16,
 	}
 )
 
@@ -265,26 +312,84 @@ func (State) EnumDescriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{3}
 }
 
-// Verb is what an officer decided.
+// Verb is what was decided or done. Those up to VERB_BAR are recorded and not
+// decided.
 type Verb int32
 
 const (
 	Verb_VERB_UNSPECIFIED Verb = 0
-	Verb_VERB_APPROVE     Verb = 1
-	Verb_VERB_SUSPEND     Verb = 2
+	Verb_VERB_APPLY       Verb = 1
+	Verb_VERB_EDIT        Verb = 2
+	Verb_VERB_CHECK       Verb = 3
+	Verb_VERB_BAR         Verb = 4
+	Verb_VERB_SUBMIT      Verb = 5
+	Verb_VERB_ASSESS      Verb = 6
+	Verb_VERB_CONTRACT    Verb = 7
+	Verb_VERB_IDENTIFY    Verb = 8
+	Verb_VERB_APPROVE     Verb = 9
+	Verb_VERB_ACTIVATE    Verb = 10
+	Verb_VERB_REJECT      Verb = 11
+	Verb_VERB_WITHDRAW    Verb = 12
+	Verb_VERB_LAPSE       Verb = 13
+	Verb_VERB_SUSPEND     Verb = 14
+	Verb_VERB_CONFIRM     Verb = 15
+	Verb_VERB_RESUME      Verb = 16
+	Verb_VERB_RENEW       Verb = 17
+	Verb_VERB_FALL_DUE    Verb = 18
+	Verb_VERB_EXIT        Verb = 19
+	Verb_VERB_LEAVE       Verb = 20
+	Verb_VERB_REVOKE      Verb = 21
 )
 
 // Enum value maps for Verb.
 var (
 	Verb_name = map[int32]string{
-		0: "VERB_UNSPECIFIED",
-		1: "VERB_APPROVE",
-		2: "VERB_SUSPEND",
+		0:  "VERB_UNSPECIFIED",
+		1:  "VERB_APPLY",
+		2:  "VERB_EDIT",
+		3:  "VERB_CHECK",
+		4:  "VERB_BAR",
+		5:  "VERB_SUBMIT",
+		6:  "VERB_ASSESS",
+		7:  "VERB_CONTRACT",
+		8:  "VERB_IDENTIFY",
+		9:  "VERB_APPROVE",
+		10: "VERB_ACTIVATE",
+		11: "VERB_REJECT",
+		12: "VERB_WITHDRAW",
+		13: "VERB_LAPSE",
+		14: "VERB_SUSPEND",
+		15: "VERB_CONFIRM",
+		16: "VERB_RESUME",
+		17: "VERB_RENEW",
+		18: "VERB_FALL_DUE",
+		19: "VERB_EXIT",
+		20: "VERB_LEAVE",
+		21: "VERB_REVOKE",
 	}
 	Verb_value = map[string]int32{
 		"VERB_UNSPECIFIED": 0,
-		"VERB_APPROVE":     1,
-		"VERB_SUSPEND":     2,
+		"VERB_APPLY":       1,
+		"VERB_EDIT":        2,
+		"VERB_CHECK":       3,
+		"VERB_BAR":         4,
+		"VERB_SUBMIT":      5,
+		"VERB_ASSESS":      6,
+		"VERB_CONTRACT":    7,
+		"VERB_IDENTIFY":    8,
+		"VERB_APPROVE":     9,
+		"VERB_ACTIVATE":    10,
+		"VERB_REJECT":      11,
+		"VERB_WITHDRAW":    12,
+		"VERB_LAPSE":       13,
+		"VERB_SUSPEND":     14,
+		"VERB_CONFIRM":     15,
+		"VERB_RESUME":      16,
+		"VERB_RENEW":       17,
+		"VERB_FALL_DUE":    18,
+		"VERB_EXIT":        19,
+		"VERB_LEAVE":       20,
+		"VERB_REVOKE":      21,
 	}
 )
 
@@ -328,7 +433,9 @@ type Rule struct {
 	// Any person with a role.
 	Person bool `protobuf:"varint,4,opt,name=person,proto3" json:"person,omitempty"`
 	// Anybody, without a client certificate too.
-	Anyone        bool `protobuf:"varint,5,opt,name=anyone,proto3" json:"anyone,omitempty"`
+	Anyone bool `protobuf:"varint,5,opt,name=anyone,proto3" json:"anyone,omitempty"`
+	// Persons with a role that may decide the verb of the request.
+	Decides       bool `protobuf:"varint,6,opt,name=decides,proto3" json:"decides,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +501,13 @@ func (x *Rule) GetPerson() bool {
 func (x *Rule) GetAnyone() bool {
 	if x != nil {
 		return x.Anyone
+	}
+	return false
+}
+
+func (x *Rule) GetDecides() bool {
+	if x != nil {
+		return x.Decides
 	}
 	return false
 }
@@ -1157,31 +1271,30 @@ func (x *ListMembersResponse) GetNextPageToken() string {
 	return ""
 }
 
-type ApproveMemberRequest struct {
+type EditMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Hash of the record the officer looked at, lower-case hex. It must be the
-	// one in force: an approval binds exactly this record.
-	RecordHash    string `protobuf:"bytes,2,opt,name=record_hash,json=recordHash,proto3" json:"record_hash,omitempty"`
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Hash of the record that was edited, lower-case hex.
+	RecordHash    string       `protobuf:"bytes,2,opt,name=record_hash,json=recordHash,proto3" json:"record_hash,omitempty"`
+	Application   *Application `protobuf:"bytes,3,opt,name=application,proto3" json:"application,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ApproveMemberRequest) Reset() {
-	*x = ApproveMemberRequest{}
+func (x *EditMemberRequest) Reset() {
+	*x = EditMemberRequest{}
 	mi := &file_bridge_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ApproveMemberRequest) String() string {
+func (x *EditMemberRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ApproveMemberRequest) ProtoMessage() {}
+func (*EditMemberRequest) ProtoMessage() {}
 
-func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
+func (x *EditMemberRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_bridge_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1193,53 +1306,53 @@ func (x *ApproveMemberRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ApproveMemberRequest.ProtoReflect.Descriptor instead.
-func (*ApproveMemberRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use EditMemberRequest.ProtoReflect.Descriptor instead.
+func (*EditMemberRequest) Descriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *ApproveMemberRequest) GetId() string {
+func (x *EditMemberRequest) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *ApproveMemberRequest) GetRecordHash() string {
+func (x *EditMemberRequest) GetRecordHash() string {
 	if x != nil {
 		return x.RecordHash
 	}
 	return ""
 }
 
-func (x *ApproveMemberRequest) GetReason() string {
+func (x *EditMemberRequest) GetApplication() *Application {
 	if x != nil {
-		return x.Reason
+		return x.Application
 	}
-	return ""
+	return nil
 }
 
-type ApproveMemberResponse struct {
+type EditMemberResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ApproveMemberResponse) Reset() {
-	*x = ApproveMemberResponse{}
+func (x *EditMemberResponse) Reset() {
+	*x = EditMemberResponse{}
 	mi := &file_bridge_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ApproveMemberResponse) String() string {
+func (x *EditMemberResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ApproveMemberResponse) ProtoMessage() {}
+func (*EditMemberResponse) ProtoMessage() {}
 
-func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
+func (x *EditMemberResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_bridge_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1251,41 +1364,39 @@ func (x *ApproveMemberResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ApproveMemberResponse.ProtoReflect.Descriptor instead.
-func (*ApproveMemberResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use EditMemberResponse.ProtoReflect.Descriptor instead.
+func (*EditMemberResponse) Descriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *ApproveMemberResponse) GetMember() *Member {
+func (x *EditMemberResponse) GetMember() *Member {
 	if x != nil {
 		return x.Member
 	}
 	return nil
 }
 
-type SuspendMemberRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Required.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+type CheckMemberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SuspendMemberRequest) Reset() {
-	*x = SuspendMemberRequest{}
+func (x *CheckMemberRequest) Reset() {
+	*x = CheckMemberRequest{}
 	mi := &file_bridge_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SuspendMemberRequest) String() string {
+func (x *CheckMemberRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SuspendMemberRequest) ProtoMessage() {}
+func (*CheckMemberRequest) ProtoMessage() {}
 
-func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
+func (x *CheckMemberRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_bridge_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1297,46 +1408,39 @@ func (x *SuspendMemberRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SuspendMemberRequest.ProtoReflect.Descriptor instead.
-func (*SuspendMemberRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use CheckMemberRequest.ProtoReflect.Descriptor instead.
+func (*CheckMemberRequest) Descriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *SuspendMemberRequest) GetId() string {
+func (x *CheckMemberRequest) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *SuspendMemberRequest) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-type SuspendMemberResponse struct {
+type CheckMemberResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SuspendMemberResponse) Reset() {
-	*x = SuspendMemberResponse{}
+func (x *CheckMemberResponse) Reset() {
+	*x = CheckMemberResponse{}
 	mi := &file_bridge_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SuspendMemberResponse) String() string {
+func (x *CheckMemberResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SuspendMemberResponse) ProtoMessage() {}
+func (*CheckMemberResponse) ProtoMessage() {}
 
-func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
+func (x *CheckMemberResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_bridge_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1348,14 +1452,370 @@ func (x *SuspendMemberResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SuspendMemberResponse.ProtoReflect.Descriptor instead.
-func (*SuspendMemberResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use CheckMemberResponse.ProtoReflect.Descriptor instead.
+func (*CheckMemberResponse) Descriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{17}
 }
 
-func (x *SuspendMemberResponse) GetMember() *Member {
+func (x *CheckMemberResponse) GetMember() *Member {
 	if x != nil {
 		return x.Member
+	}
+	return nil
+}
+
+type DecideMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Verb  Verb                   `protobuf:"varint,2,opt,name=verb,proto3,enum=bridge.v1.Verb" json:"verb,omitempty"`
+	// Hash of the record that was looked at, lower-case hex. Where the decision
+	// binds a record it must be the one in force.
+	RecordHash string `protobuf:"bytes,3,opt,name=record_hash,json=recordHash,proto3" json:"record_hash,omitempty"`
+	Reason     string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Evidence; the content was stored before.
+	Documents []*Document `protobuf:"bytes,5,rep,name=documents,proto3" json:"documents,omitempty"`
+	// Hex SHA-256 of the anchors as they were read aloud.
+	Fingerprints []string `protobuf:"bytes,6,rep,name=fingerprints,proto3" json:"fingerprints,omitempty"`
+	// Mappings that the assessor found equivalent.
+	Mappings []*Policy `protobuf:"bytes,7,rep,name=mappings,proto3" json:"mappings,omitempty"`
+	// Digest of the preview that was seen.
+	Preview string `protobuf:"bytes,8,opt,name=preview,proto3" json:"preview,omitempty"`
+	// When the member leaves.
+	Date          *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideMemberRequest) Reset() {
+	*x = DecideMemberRequest{}
+	mi := &file_bridge_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideMemberRequest) ProtoMessage() {}
+
+func (x *DecideMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideMemberRequest.ProtoReflect.Descriptor instead.
+func (*DecideMemberRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DecideMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DecideMemberRequest) GetVerb() Verb {
+	if x != nil {
+		return x.Verb
+	}
+	return Verb_VERB_UNSPECIFIED
+}
+
+func (x *DecideMemberRequest) GetRecordHash() string {
+	if x != nil {
+		return x.RecordHash
+	}
+	return ""
+}
+
+func (x *DecideMemberRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DecideMemberRequest) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *DecideMemberRequest) GetFingerprints() []string {
+	if x != nil {
+		return x.Fingerprints
+	}
+	return nil
+}
+
+func (x *DecideMemberRequest) GetMappings() []*Policy {
+	if x != nil {
+		return x.Mappings
+	}
+	return nil
+}
+
+func (x *DecideMemberRequest) GetPreview() string {
+	if x != nil {
+		return x.Preview
+	}
+	return ""
+}
+
+func (x *DecideMemberRequest) GetDate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Date
+	}
+	return nil
+}
+
+type DecideMemberResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideMemberResponse) Reset() {
+	*x = DecideMemberResponse{}
+	mi := &file_bridge_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideMemberResponse) ProtoMessage() {}
+
+func (x *DecideMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideMemberResponse.ProtoReflect.Descriptor instead.
+func (*DecideMemberResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DecideMemberResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+type PutDocumentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the member it is about.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// At most 8 MiB.
+	Content       []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutDocumentRequest) Reset() {
+	*x = PutDocumentRequest{}
+	mi := &file_bridge_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutDocumentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutDocumentRequest) ProtoMessage() {}
+
+func (x *PutDocumentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutDocumentRequest.ProtoReflect.Descriptor instead.
+func (*PutDocumentRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PutDocumentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PutDocumentRequest) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+type PutDocumentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256, lower-case hex.
+	Hash          string `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutDocumentResponse) Reset() {
+	*x = PutDocumentResponse{}
+	mi := &file_bridge_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutDocumentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutDocumentResponse) ProtoMessage() {}
+
+func (x *PutDocumentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutDocumentResponse.ProtoReflect.Descriptor instead.
+func (*PutDocumentResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PutDocumentResponse) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+type GetDocumentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the member.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// SHA-256, lower-case hex.
+	Hash          string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDocumentRequest) Reset() {
+	*x = GetDocumentRequest{}
+	mi := &file_bridge_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDocumentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDocumentRequest) ProtoMessage() {}
+
+func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDocumentRequest.ProtoReflect.Descriptor instead.
+func (*GetDocumentRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetDocumentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetDocumentRequest) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+type GetDocumentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Content       []byte                 `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDocumentResponse) Reset() {
+	*x = GetDocumentResponse{}
+	mi := &file_bridge_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDocumentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDocumentResponse) ProtoMessage() {}
+
+func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDocumentResponse.ProtoReflect.Descriptor instead.
+func (*GetDocumentResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetDocumentResponse) GetContent() []byte {
+	if x != nil {
+		return x.Content
 	}
 	return nil
 }
@@ -1369,7 +1829,7 @@ type PreviewMemberRequest struct {
 
 func (x *PreviewMemberRequest) Reset() {
 	*x = PreviewMemberRequest{}
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1841,7 @@ func (x *PreviewMemberRequest) String() string {
 func (*PreviewMemberRequest) ProtoMessage() {}
 
 func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[18]
+	mi := &file_bridge_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1854,7 @@ func (x *PreviewMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberRequest.ProtoReflect.Descriptor instead.
 func (*PreviewMemberRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{18}
+	return file_bridge_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PreviewMemberRequest) GetId() string {
@@ -1426,14 +1886,16 @@ type PreviewMemberResponse struct {
 	Cut int32 `protobuf:"varint,9,opt,name=cut,proto3" json:"cut,omitempty"`
 	// Pairs of two others that were left out; only a path through the member
 	// could change there.
-	CutOthers     int32 `protobuf:"varint,10,opt,name=cut_others,json=cutOthers,proto3" json:"cut_others,omitempty"`
+	CutOthers int32 `protobuf:"varint,10,opt,name=cut_others,json=cutOthers,proto3" json:"cut_others,omitempty"`
+	// Names this preview: whoever approves says by it what was seen.
+	Digest        string `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewMemberResponse) Reset() {
 	*x = PreviewMemberResponse{}
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1907,7 @@ func (x *PreviewMemberResponse) String() string {
 func (*PreviewMemberResponse) ProtoMessage() {}
 
 func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[19]
+	mi := &file_bridge_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1920,7 @@ func (x *PreviewMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewMemberResponse.ProtoReflect.Descriptor instead.
 func (*PreviewMemberResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{19}
+	return file_bridge_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PreviewMemberResponse) GetRecordHash() string {
@@ -1531,6 +1993,13 @@ func (x *PreviewMemberResponse) GetCutOthers() int32 {
 	return 0
 }
 
+func (x *PreviewMemberResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // PreviewPath is a path from an anchor of one member to the subscribers of a CA
 // of another.
 type PreviewPath struct {
@@ -1555,7 +2024,7 @@ type PreviewPath struct {
 
 func (x *PreviewPath) Reset() {
 	*x = PreviewPath{}
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +2036,7 @@ func (x *PreviewPath) String() string {
 func (*PreviewPath) ProtoMessage() {}
 
 func (x *PreviewPath) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[20]
+	mi := &file_bridge_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +2049,7 @@ func (x *PreviewPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPath.ProtoReflect.Descriptor instead.
 func (*PreviewPath) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{20}
+	return file_bridge_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PreviewPath) GetChange() Change {
@@ -1655,7 +2124,7 @@ type Overlap struct {
 
 func (x *Overlap) Reset() {
 	*x = Overlap{}
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +2136,7 @@ func (x *Overlap) String() string {
 func (*Overlap) ProtoMessage() {}
 
 func (x *Overlap) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[21]
+	mi := &file_bridge_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +2149,7 @@ func (x *Overlap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Overlap.ProtoReflect.Descriptor instead.
 func (*Overlap) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{21}
+	return file_bridge_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Overlap) GetKind() string {
@@ -1723,7 +2192,7 @@ type RequestCrossCertificateRequest struct {
 
 func (x *RequestCrossCertificateRequest) Reset() {
 	*x = RequestCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +2204,7 @@ func (x *RequestCrossCertificateRequest) String() string {
 func (*RequestCrossCertificateRequest) ProtoMessage() {}
 
 func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[22]
+	mi := &file_bridge_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +2217,7 @@ func (x *RequestCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{22}
+	return file_bridge_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RequestCrossCertificateRequest) GetId() string {
@@ -1785,7 +2254,7 @@ type RequestCrossCertificateResponse struct {
 
 func (x *RequestCrossCertificateResponse) Reset() {
 	*x = RequestCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +2266,7 @@ func (x *RequestCrossCertificateResponse) String() string {
 func (*RequestCrossCertificateResponse) ProtoMessage() {}
 
 func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[23]
+	mi := &file_bridge_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +2279,7 @@ func (x *RequestCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*RequestCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{23}
+	return file_bridge_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RequestCrossCertificateResponse) GetBridgeCa() []byte {
@@ -1861,7 +2330,7 @@ type ProfileField struct {
 
 func (x *ProfileField) Reset() {
 	*x = ProfileField{}
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2342,7 @@ func (x *ProfileField) String() string {
 func (*ProfileField) ProtoMessage() {}
 
 func (x *ProfileField) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[24]
+	mi := &file_bridge_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2355,7 @@ func (x *ProfileField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileField.ProtoReflect.Descriptor instead.
 func (*ProfileField) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{24}
+	return file_bridge_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProfileField) GetName() string {
@@ -1931,7 +2400,7 @@ type AcceptCrossCertificateRequest struct {
 
 func (x *AcceptCrossCertificateRequest) Reset() {
 	*x = AcceptCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2412,7 @@ func (x *AcceptCrossCertificateRequest) String() string {
 func (*AcceptCrossCertificateRequest) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[25]
+	mi := &file_bridge_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2425,7 @@ func (x *AcceptCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{25}
+	return file_bridge_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AcceptCrossCertificateRequest) GetId() string {
@@ -1993,7 +2462,7 @@ type AcceptCrossCertificateResponse struct {
 
 func (x *AcceptCrossCertificateResponse) Reset() {
 	*x = AcceptCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2474,7 @@ func (x *AcceptCrossCertificateResponse) String() string {
 func (*AcceptCrossCertificateResponse) ProtoMessage() {}
 
 func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[26]
+	mi := &file_bridge_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2487,7 @@ func (x *AcceptCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*AcceptCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{26}
+	return file_bridge_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AcceptCrossCertificateResponse) GetFindings() []*Finding {
@@ -2056,7 +2525,7 @@ type WithdrawCrossCertificateRequest struct {
 
 func (x *WithdrawCrossCertificateRequest) Reset() {
 	*x = WithdrawCrossCertificateRequest{}
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2537,7 @@ func (x *WithdrawCrossCertificateRequest) String() string {
 func (*WithdrawCrossCertificateRequest) ProtoMessage() {}
 
 func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[27]
+	mi := &file_bridge_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2550,7 @@ func (x *WithdrawCrossCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCrossCertificateRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawCrossCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{27}
+	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WithdrawCrossCertificateRequest) GetId() string {
@@ -2114,7 +2583,7 @@ type WithdrawCrossCertificateResponse struct {
 
 func (x *WithdrawCrossCertificateResponse) Reset() {
 	*x = WithdrawCrossCertificateResponse{}
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2595,7 @@ func (x *WithdrawCrossCertificateResponse) String() string {
 func (*WithdrawCrossCertificateResponse) ProtoMessage() {}
 
 func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[28]
+	mi := &file_bridge_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2608,7 @@ func (x *WithdrawCrossCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCrossCertificateResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawCrossCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{28}
+	return file_bridge_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WithdrawCrossCertificateResponse) GetMember() *Member {
@@ -2164,7 +2633,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2645,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[29]
+	mi := &file_bridge_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2658,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{29}
+	return file_bridge_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Finding) GetRule() string {
@@ -2228,7 +2697,7 @@ type GetListRequest struct {
 
 func (x *GetListRequest) Reset() {
 	*x = GetListRequest{}
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2709,7 @@ func (x *GetListRequest) String() string {
 func (*GetListRequest) ProtoMessage() {}
 
 func (x *GetListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[30]
+	mi := &file_bridge_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2722,7 @@ func (x *GetListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListRequest.ProtoReflect.Descriptor instead.
 func (*GetListRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{30}
+	return file_bridge_proto_rawDescGZIP(), []int{36}
 }
 
 type GetListResponse struct {
@@ -2269,7 +2738,7 @@ type GetListResponse struct {
 
 func (x *GetListResponse) Reset() {
 	*x = GetListResponse{}
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2281,7 +2750,7 @@ func (x *GetListResponse) String() string {
 func (*GetListResponse) ProtoMessage() {}
 
 func (x *GetListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[31]
+	mi := &file_bridge_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2294,7 +2763,7 @@ func (x *GetListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListResponse.ProtoReflect.Descriptor instead.
 func (*GetListResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{31}
+	return file_bridge_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetListResponse) GetNumber() int64 {
@@ -2344,7 +2813,7 @@ type BuildPathRequest struct {
 
 func (x *BuildPathRequest) Reset() {
 	*x = BuildPathRequest{}
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2825,7 @@ func (x *BuildPathRequest) String() string {
 func (*BuildPathRequest) ProtoMessage() {}
 
 func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[32]
+	mi := &file_bridge_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2838,7 @@ func (x *BuildPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathRequest.ProtoReflect.Descriptor instead.
 func (*BuildPathRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{32}
+	return file_bridge_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *BuildPathRequest) GetAnchor() []byte {
@@ -2437,7 +2906,7 @@ type BuildPathResponse struct {
 
 func (x *BuildPathResponse) Reset() {
 	*x = BuildPathResponse{}
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2918,7 @@ func (x *BuildPathResponse) String() string {
 func (*BuildPathResponse) ProtoMessage() {}
 
 func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[33]
+	mi := &file_bridge_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2931,7 @@ func (x *BuildPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPathResponse.ProtoReflect.Descriptor instead.
 func (*BuildPathResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{33}
+	return file_bridge_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *BuildPathResponse) GetPath() [][]byte {
@@ -2507,7 +2976,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2988,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[34]
+	mi := &file_bridge_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +3001,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{34}
+	return file_bridge_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2575,7 +3044,7 @@ type Person struct {
 
 func (x *Person) Reset() {
 	*x = Person{}
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +3056,7 @@ func (x *Person) String() string {
 func (*Person) ProtoMessage() {}
 
 func (x *Person) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[35]
+	mi := &file_bridge_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +3069,7 @@ func (x *Person) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Person.ProtoReflect.Descriptor instead.
 func (*Person) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{35}
+	return file_bridge_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Person) GetId() string {
@@ -2669,7 +3138,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +3150,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[36]
+	mi := &file_bridge_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +3163,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{36}
+	return file_bridge_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Credential) GetSha256() string {
@@ -2786,7 +3255,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +3267,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[37]
+	mi := &file_bridge_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +3280,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{37}
+	return file_bridge_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Proposal) GetHash() string {
@@ -2878,7 +3347,7 @@ type ListPersonsRequest struct {
 
 func (x *ListPersonsRequest) Reset() {
 	*x = ListPersonsRequest{}
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +3359,7 @@ func (x *ListPersonsRequest) String() string {
 func (*ListPersonsRequest) ProtoMessage() {}
 
 func (x *ListPersonsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[38]
+	mi := &file_bridge_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +3372,7 @@ func (x *ListPersonsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPersonsRequest.ProtoReflect.Descriptor instead.
 func (*ListPersonsRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{38}
+	return file_bridge_proto_rawDescGZIP(), []int{44}
 }
 
 type ListPersonsResponse struct {
@@ -2915,7 +3384,7 @@ type ListPersonsResponse struct {
 
 func (x *ListPersonsResponse) Reset() {
 	*x = ListPersonsResponse{}
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2927,7 +3396,7 @@ func (x *ListPersonsResponse) String() string {
 func (*ListPersonsResponse) ProtoMessage() {}
 
 func (x *ListPersonsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[39]
+	mi := &file_bridge_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2940,7 +3409,7 @@ func (x *ListPersonsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPersonsResponse.ProtoReflect.Descriptor instead.
 func (*ListPersonsResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{39}
+	return file_bridge_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListPersonsResponse) GetPersons() []*Person {
@@ -2966,7 +3435,7 @@ type ProposePersonRequest struct {
 
 func (x *ProposePersonRequest) Reset() {
 	*x = ProposePersonRequest{}
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3447,7 @@ func (x *ProposePersonRequest) String() string {
 func (*ProposePersonRequest) ProtoMessage() {}
 
 func (x *ProposePersonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[40]
+	mi := &file_bridge_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3460,7 @@ func (x *ProposePersonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposePersonRequest.ProtoReflect.Descriptor instead.
 func (*ProposePersonRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{40}
+	return file_bridge_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ProposePersonRequest) GetPerson() string {
@@ -3045,7 +3514,7 @@ type ProposePersonResponse struct {
 
 func (x *ProposePersonResponse) Reset() {
 	*x = ProposePersonResponse{}
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3526,7 @@ func (x *ProposePersonResponse) String() string {
 func (*ProposePersonResponse) ProtoMessage() {}
 
 func (x *ProposePersonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[41]
+	mi := &file_bridge_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +3539,7 @@ func (x *ProposePersonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposePersonResponse.ProtoReflect.Descriptor instead.
 func (*ProposePersonResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{41}
+	return file_bridge_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ProposePersonResponse) GetPerson() *Person {
@@ -3091,7 +3560,7 @@ type ConfirmPersonRequest struct {
 
 func (x *ConfirmPersonRequest) Reset() {
 	*x = ConfirmPersonRequest{}
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3103,7 +3572,7 @@ func (x *ConfirmPersonRequest) String() string {
 func (*ConfirmPersonRequest) ProtoMessage() {}
 
 func (x *ConfirmPersonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[42]
+	mi := &file_bridge_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3116,7 +3585,7 @@ func (x *ConfirmPersonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmPersonRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmPersonRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{42}
+	return file_bridge_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ConfirmPersonRequest) GetPerson() string {
@@ -3144,7 +3613,7 @@ type ConfirmPersonResponse struct {
 
 func (x *ConfirmPersonResponse) Reset() {
 	*x = ConfirmPersonResponse{}
-	mi := &file_bridge_proto_msgTypes[43]
+	mi := &file_bridge_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3156,7 +3625,7 @@ func (x *ConfirmPersonResponse) String() string {
 func (*ConfirmPersonResponse) ProtoMessage() {}
 
 func (x *ConfirmPersonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[43]
+	mi := &file_bridge_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3169,7 +3638,7 @@ func (x *ConfirmPersonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmPersonResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmPersonResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{43}
+	return file_bridge_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ConfirmPersonResponse) GetPerson() *Person {
@@ -3196,7 +3665,7 @@ type RenewCredentialRequest struct {
 
 func (x *RenewCredentialRequest) Reset() {
 	*x = RenewCredentialRequest{}
-	mi := &file_bridge_proto_msgTypes[44]
+	mi := &file_bridge_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3208,7 +3677,7 @@ func (x *RenewCredentialRequest) String() string {
 func (*RenewCredentialRequest) ProtoMessage() {}
 
 func (x *RenewCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[44]
+	mi := &file_bridge_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3221,7 +3690,7 @@ func (x *RenewCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewCredentialRequest.ProtoReflect.Descriptor instead.
 func (*RenewCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{44}
+	return file_bridge_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RenewCredentialRequest) GetRequest() []byte {
@@ -3241,7 +3710,7 @@ type RenewCredentialResponse struct {
 
 func (x *RenewCredentialResponse) Reset() {
 	*x = RenewCredentialResponse{}
-	mi := &file_bridge_proto_msgTypes[45]
+	mi := &file_bridge_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3722,7 @@ func (x *RenewCredentialResponse) String() string {
 func (*RenewCredentialResponse) ProtoMessage() {}
 
 func (x *RenewCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[45]
+	mi := &file_bridge_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3735,7 @@ func (x *RenewCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewCredentialResponse.ProtoReflect.Descriptor instead.
 func (*RenewCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{45}
+	return file_bridge_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RenewCredentialResponse) GetCertificate() []byte {
@@ -3290,7 +3759,7 @@ type WithdrawCredentialRequest struct {
 
 func (x *WithdrawCredentialRequest) Reset() {
 	*x = WithdrawCredentialRequest{}
-	mi := &file_bridge_proto_msgTypes[46]
+	mi := &file_bridge_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3771,7 @@ func (x *WithdrawCredentialRequest) String() string {
 func (*WithdrawCredentialRequest) ProtoMessage() {}
 
 func (x *WithdrawCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[46]
+	mi := &file_bridge_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3784,7 @@ func (x *WithdrawCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCredentialRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{46}
+	return file_bridge_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WithdrawCredentialRequest) GetPerson() string {
@@ -3348,7 +3817,7 @@ type WithdrawCredentialResponse struct {
 
 func (x *WithdrawCredentialResponse) Reset() {
 	*x = WithdrawCredentialResponse{}
-	mi := &file_bridge_proto_msgTypes[47]
+	mi := &file_bridge_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3360,7 +3829,7 @@ func (x *WithdrawCredentialResponse) String() string {
 func (*WithdrawCredentialResponse) ProtoMessage() {}
 
 func (x *WithdrawCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[47]
+	mi := &file_bridge_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3373,7 +3842,7 @@ func (x *WithdrawCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCredentialResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{47}
+	return file_bridge_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WithdrawCredentialResponse) GetPerson() *Person {
@@ -3395,7 +3864,7 @@ type WithdrawRoleRequest struct {
 
 func (x *WithdrawRoleRequest) Reset() {
 	*x = WithdrawRoleRequest{}
-	mi := &file_bridge_proto_msgTypes[48]
+	mi := &file_bridge_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3407,7 +3876,7 @@ func (x *WithdrawRoleRequest) String() string {
 func (*WithdrawRoleRequest) ProtoMessage() {}
 
 func (x *WithdrawRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[48]
+	mi := &file_bridge_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3420,7 +3889,7 @@ func (x *WithdrawRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoleRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRoleRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{48}
+	return file_bridge_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WithdrawRoleRequest) GetPerson() string {
@@ -3453,7 +3922,7 @@ type WithdrawRoleResponse struct {
 
 func (x *WithdrawRoleResponse) Reset() {
 	*x = WithdrawRoleResponse{}
-	mi := &file_bridge_proto_msgTypes[49]
+	mi := &file_bridge_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +3934,7 @@ func (x *WithdrawRoleResponse) String() string {
 func (*WithdrawRoleResponse) ProtoMessage() {}
 
 func (x *WithdrawRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[49]
+	mi := &file_bridge_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +3947,7 @@ func (x *WithdrawRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoleResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawRoleResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{49}
+	return file_bridge_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WithdrawRoleResponse) GetPerson() *Person {
@@ -3504,7 +3973,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_bridge_proto_msgTypes[50]
+	mi := &file_bridge_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3985,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[50]
+	mi := &file_bridge_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3998,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{50}
+	return file_bridge_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Actor) GetPerson() string {
@@ -3568,15 +4037,17 @@ type MemberSummary struct {
 	State       State                  `protobuf:"varint,3,opt,name=state,proto3,enum=bridge.v1.State" json:"state,omitempty"`
 	Since       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
 	MailDomains []string               `protobuf:"bytes,5,rep,name=mail_domains,json=mailDomains,proto3" json:"mail_domains,omitempty"`
-	// Approvals given since the state last changed.
-	Approvals     int32 `protobuf:"varint,6,opt,name=approvals,proto3" json:"approvals,omitempty"`
+	// Decisions short of the number of persons they need.
+	Approvals int32 `protobuf:"varint,6,opt,name=approvals,proto3" json:"approvals,omitempty"`
+	// Stage of the amendment; unspecified without one.
+	Amendment     State `protobuf:"varint,7,opt,name=amendment,proto3,enum=bridge.v1.State" json:"amendment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberSummary) Reset() {
 	*x = MemberSummary{}
-	mi := &file_bridge_proto_msgTypes[51]
+	mi := &file_bridge_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3588,7 +4059,7 @@ func (x *MemberSummary) String() string {
 func (*MemberSummary) ProtoMessage() {}
 
 func (x *MemberSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[51]
+	mi := &file_bridge_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3601,7 +4072,7 @@ func (x *MemberSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSummary.ProtoReflect.Descriptor instead.
 func (*MemberSummary) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{51}
+	return file_bridge_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *MemberSummary) GetId() string {
@@ -3646,6 +4117,13 @@ func (x *MemberSummary) GetApprovals() int32 {
 	return 0
 }
 
+func (x *MemberSummary) GetAmendment() State {
+	if x != nil {
+		return x.Amendment
+	}
+	return State_STATE_UNSPECIFIED
+}
+
 // Member is one record of the register, and what the world sees of it.
 type Member struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -3658,24 +4136,36 @@ type Member struct {
 	Reason    string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	AppliedBy *Actor                 `protobuf:"bytes,6,opt,name=applied_by,json=appliedBy,proto3" json:"applied_by,omitempty"`
 	AppliedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`
-	// Approvals given since the state last changed.
+	// Decisions short of the number of persons they need.
 	Approvals []*Decision `protobuf:"bytes,8,rep,name=approvals,proto3" json:"approvals,omitempty"`
-	// How many different persons must approve.
-	ApprovalsNeeded int32 `protobuf:"varint,9,opt,name=approvals_needed,json=approvalsNeeded,proto3" json:"approvals_needed,omitempty"`
 	// The whole history, oldest first.
 	Decisions  []*Decision `protobuf:"bytes,10,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	Projection *Projection `protobuf:"bytes,11,opt,name=projection,proto3" json:"projection,omitempty"`
 	// Why the projection does not agree with the record yet; empty when it does.
 	Pending string `protobuf:"bytes,12,opt,name=pending,proto3" json:"pending,omitempty"`
 	// Certificates for the bridge accepted since the application, or withdrawn.
-	Accepted      []*AcceptedCertificate `protobuf:"bytes,13,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	Accepted []*AcceptedCertificate `protobuf:"bytes,13,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	// Nothing is answered for the member, though it is not gone.
+	Halted bool `protobuf:"varint,14,opt,name=halted,proto3" json:"halted,omitempty"`
+	// What is to take the place of the application; absent without one.
+	Amendment *Amendment `protobuf:"bytes,15,opt,name=amendment,proto3" json:"amendment,omitempty"`
+	// Persons who had a hand in what is under way.
+	Prepared []string `protobuf:"bytes,16,rep,name=prepared,proto3" json:"prepared,omitempty"`
+	// The newest examination; absent before the first.
+	Report      *Report                `protobuf:"bytes,17,opt,name=report,proto3" json:"report,omitempty"`
+	Barred      []*Barred              `protobuf:"bytes,18,rep,name=barred,proto3" json:"barred,omitempty"`
+	ActiveSince *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=active_since,json=activeSince,proto3" json:"active_since,omitempty"`
+	RenewBy     *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=renew_by,json=renewBy,proto3" json:"renew_by,omitempty"`
+	ExitAt      *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=exit_at,json=exitAt,proto3" json:"exit_at,omitempty"`
+	// What could be decided now.
+	Next          []*Next `protobuf:"bytes,22,rep,name=next,proto3" json:"next,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_bridge_proto_msgTypes[52]
+	mi := &file_bridge_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3687,7 +4177,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[52]
+	mi := &file_bridge_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3700,7 +4190,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{52}
+	return file_bridge_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Member) GetApplication() *Application {
@@ -3759,13 +4249,6 @@ func (x *Member) GetApprovals() []*Decision {
 	return nil
 }
 
-func (x *Member) GetApprovalsNeeded() int32 {
-	if x != nil {
-		return x.ApprovalsNeeded
-	}
-	return 0
-}
-
 func (x *Member) GetDecisions() []*Decision {
 	if x != nil {
 		return x.Decisions
@@ -3794,6 +4277,69 @@ func (x *Member) GetAccepted() []*AcceptedCertificate {
 	return nil
 }
 
+func (x *Member) GetHalted() bool {
+	if x != nil {
+		return x.Halted
+	}
+	return false
+}
+
+func (x *Member) GetAmendment() *Amendment {
+	if x != nil {
+		return x.Amendment
+	}
+	return nil
+}
+
+func (x *Member) GetPrepared() []string {
+	if x != nil {
+		return x.Prepared
+	}
+	return nil
+}
+
+func (x *Member) GetReport() *Report {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *Member) GetBarred() []*Barred {
+	if x != nil {
+		return x.Barred
+	}
+	return nil
+}
+
+func (x *Member) GetActiveSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ActiveSince
+	}
+	return nil
+}
+
+func (x *Member) GetRenewBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RenewBy
+	}
+	return nil
+}
+
+func (x *Member) GetExitAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExitAt
+	}
+	return nil
+}
+
+func (x *Member) GetNext() []*Next {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
 // AcceptedCertificate is one that the member's CA issued to the bridge CA.
 type AcceptedCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3811,7 +4357,7 @@ type AcceptedCertificate struct {
 
 func (x *AcceptedCertificate) Reset() {
 	*x = AcceptedCertificate{}
-	mi := &file_bridge_proto_msgTypes[53]
+	mi := &file_bridge_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +4369,7 @@ func (x *AcceptedCertificate) String() string {
 func (*AcceptedCertificate) ProtoMessage() {}
 
 func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[53]
+	mi := &file_bridge_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3836,7 +4382,7 @@ func (x *AcceptedCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptedCertificate.ProtoReflect.Descriptor instead.
 func (*AcceptedCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{53}
+	return file_bridge_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AcceptedCertificate) GetCertificate() []byte {
@@ -3881,7 +4427,7 @@ func (x *AcceptedCertificate) GetReason() string {
 	return ""
 }
 
-// Decision is one officer's act on one record.
+// Decision is one person's act on one record.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Verb  Verb                   `protobuf:"varint,1,opt,name=verb,proto3,enum=bridge.v1.Verb" json:"verb,omitempty"`
@@ -3890,15 +4436,21 @@ type Decision struct {
 	RecordHash string                 `protobuf:"bytes,3,opt,name=record_hash,json=recordHash,proto3" json:"record_hash,omitempty"`
 	Reason     string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	At         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
-	// The state that followed; unspecified for an approval short of the quorum.
-	To            State `protobuf:"varint,6,opt,name=to,proto3,enum=bridge.v1.State" json:"to,omitempty"`
+	// The state, or stage of the amendment, that followed; unspecified for a
+	// decision short of the persons it needs.
+	To            State                  `protobuf:"varint,6,opt,name=to,proto3,enum=bridge.v1.State" json:"to,omitempty"`
+	Documents     []*Document            `protobuf:"bytes,7,rep,name=documents,proto3" json:"documents,omitempty"`
+	Fingerprints  []string               `protobuf:"bytes,8,rep,name=fingerprints,proto3" json:"fingerprints,omitempty"`
+	Mappings      []*Policy              `protobuf:"bytes,9,rep,name=mappings,proto3" json:"mappings,omitempty"`
+	Preview       string                 `protobuf:"bytes,10,opt,name=preview,proto3" json:"preview,omitempty"`
+	Date          *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=date,proto3" json:"date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_bridge_proto_msgTypes[54]
+	mi := &file_bridge_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4462,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[54]
+	mi := &file_bridge_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4475,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{54}
+	return file_bridge_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Decision) GetVerb() Verb {
@@ -3968,6 +4520,457 @@ func (x *Decision) GetTo() State {
 	return State_STATE_UNSPECIFIED
 }
 
+func (x *Decision) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *Decision) GetFingerprints() []string {
+	if x != nil {
+		return x.Fingerprints
+	}
+	return nil
+}
+
+func (x *Decision) GetMappings() []*Policy {
+	if x != nil {
+		return x.Mappings
+	}
+	return nil
+}
+
+func (x *Decision) GetPreview() string {
+	if x != nil {
+		return x.Preview
+	}
+	return ""
+}
+
+func (x *Decision) GetDate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Date
+	}
+	return nil
+}
+
+// Document is evidence, kept by its hash.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "cp", "cps", "form", "assessment", "audit", "agreement", "declaration",
+	// "minutes" or "other".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// SHA-256 of the content, lower-case hex.
+	Hash string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Of the file.
+	Name    string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Title   string `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// YYYY-MM-DD.
+	Date string `protobuf:"bytes,6,opt,name=date,proto3" json:"date,omitempty"`
+	// Dotted; of a policy.
+	Oid  string `protobuf:"bytes,7,opt,name=oid,proto3" json:"oid,omitempty"`
+	Link string `protobuf:"bytes,8,opt,name=link,proto3" json:"link,omitempty"`
+	// When a contract or an audit ends; absent when it does not.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_bridge_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *Document) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Document) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *Document) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Document) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Document) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Document) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *Document) GetOid() string {
+	if x != nil {
+		return x.Oid
+	}
+	return ""
+}
+
+func (x *Document) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Document) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// Amendment is an application on its way to replace the one in force.
+type Amendment struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Application *Application           `protobuf:"bytes,1,opt,name=application,proto3" json:"application,omitempty"`
+	Stage       State                  `protobuf:"varint,2,opt,name=stage,proto3,enum=bridge.v1.State" json:"stage,omitempty"`
+	Since       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Every step is due again, whether or not its subject changed.
+	Renewal       bool `protobuf:"varint,4,opt,name=renewal,proto3" json:"renewal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Amendment) Reset() {
+	*x = Amendment{}
+	mi := &file_bridge_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Amendment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Amendment) ProtoMessage() {}
+
+func (x *Amendment) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Amendment.ProtoReflect.Descriptor instead.
+func (*Amendment) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *Amendment) GetApplication() *Application {
+	if x != nil {
+		return x.Application
+	}
+	return nil
+}
+
+func (x *Amendment) GetStage() State {
+	if x != nil {
+		return x.Stage
+	}
+	return State_STATE_UNSPECIFIED
+}
+
+func (x *Amendment) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Amendment) GetRenewal() bool {
+	if x != nil {
+		return x.Renewal
+	}
+	return false
+}
+
+// Report is the outcome of one examination of a record.
+type Report struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hash of the report, which is a document of the member: JSON.
+	Document   string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	RecordHash string `protobuf:"bytes,2,opt,name=record_hash,json=recordHash,proto3" json:"record_hash,omitempty"`
+	// Whether every check that must hold, holds.
+	Passed bool `protobuf:"varint,3,opt,name=passed,proto3" json:"passed,omitempty"`
+	// Ids of those that do not.
+	Failed        []string               `protobuf:"bytes,4,rep,name=failed,proto3" json:"failed,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Report) Reset() {
+	*x = Report{}
+	mi := &file_bridge_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Report) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Report) ProtoMessage() {}
+
+func (x *Report) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Report.ProtoReflect.Descriptor instead.
+func (*Report) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *Report) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Report) GetRecordHash() string {
+	if x != nil {
+		return x.RecordHash
+	}
+	return ""
+}
+
+func (x *Report) GetPassed() bool {
+	if x != nil {
+		return x.Passed
+	}
+	return false
+}
+
+func (x *Report) GetFailed() []string {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
+func (x *Report) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// Barred is a CA certificate that lost trust by itself.
+type Barred struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256, lower-case hex.
+	Certificate   string                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Barred) Reset() {
+	*x = Barred{}
+	mi := &file_bridge_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Barred) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Barred) ProtoMessage() {}
+
+func (x *Barred) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Barred.ProtoReflect.Descriptor instead.
+func (*Barred) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *Barred) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+func (x *Barred) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Barred) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// Next is a decision that could be taken now.
+type Next struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Verb  Verb                   `protobuf:"varint,1,opt,name=verb,proto3,enum=bridge.v1.Verb" json:"verb,omitempty"`
+	Who   []Role                 `protobuf:"varint,2,rep,packed,name=who,proto3,enum=bridge.v1.Role" json:"who,omitempty"`
+	// How many different persons must decide the same, and those who have.
+	Persons int32    `protobuf:"varint,3,opt,name=persons,proto3" json:"persons,omitempty"`
+	Given   []string `protobuf:"bytes,4,rep,name=given,proto3" json:"given,omitempty"`
+	// Kinds of documents that it needs.
+	Documents []string `protobuf:"bytes,5,rep,name=documents,proto3" json:"documents,omitempty"`
+	// What stands in the way, in words.
+	Missing       []string `protobuf:"bytes,6,rep,name=missing,proto3" json:"missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Next) Reset() {
+	*x = Next{}
+	mi := &file_bridge_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Next) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Next) ProtoMessage() {}
+
+func (x *Next) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Next.ProtoReflect.Descriptor instead.
+func (*Next) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *Next) GetVerb() Verb {
+	if x != nil {
+		return x.Verb
+	}
+	return Verb_VERB_UNSPECIFIED
+}
+
+func (x *Next) GetWho() []Role {
+	if x != nil {
+		return x.Who
+	}
+	return nil
+}
+
+func (x *Next) GetPersons() int32 {
+	if x != nil {
+		return x.Persons
+	}
+	return 0
+}
+
+func (x *Next) GetGiven() []string {
+	if x != nil {
+		return x.Given
+	}
+	return nil
+}
+
+func (x *Next) GetDocuments() []string {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *Next) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
 // Projection is what the world sees of one member.
 type Projection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3985,7 +4988,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[55]
+	mi := &file_bridge_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3997,7 +5000,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[55]
+	mi := &file_bridge_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4010,7 +5013,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{55}
+	return file_bridge_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Projection) GetListed() bool {
@@ -4064,7 +5067,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[56]
+	mi := &file_bridge_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4076,7 +5079,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[56]
+	mi := &file_bridge_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4089,7 +5092,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{56}
+	return file_bridge_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -4156,13 +5159,30 @@ type Application struct {
 	DirectoryNames []string `protobuf:"bytes,12,rep,name=directory_names,json=directoryNames,proto3" json:"directory_names,omitempty"`
 	// Hosts below mail_domains for which its certificates do not speak.
 	ExcludedDomains []string `protobuf:"bytes,13,rep,name=excluded_domains,json=excludedDomains,proto3" json:"excluded_domains,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// In the trade register or the like.
+	RegisterNumber string `protobuf:"bytes,14,opt,name=register_number,json=registerNumber,proto3" json:"register_number,omitempty"`
+	Address        string `protobuf:"bytes,15,opt,name=address,proto3" json:"address,omitempty"`
+	Sector         string `protobuf:"bytes,16,opt,name=sector,proto3" json:"sector,omitempty"`
+	Website        string `protobuf:"bytes,17,opt,name=website,proto3" json:"website,omitempty"`
+	// RFC 5646.
+	Languages []string `protobuf:"bytes,18,rep,name=languages,proto3" json:"languages,omitempty"`
+	// "list", "directory", "responder", "cross-certificate"; all when empty.
+	Services []string `protobuf:"bytes,19,rep,name=services,proto3" json:"services,omitempty"`
+	// The bridge certifies the member and not the other way round.
+	OneWay bool `protobuf:"varint,20,opt,name=one_way,json=oneWay,proto3" json:"one_way,omitempty"`
+	// "to-end" or "to-site"; empty means to-end.
+	Delivery string `protobuf:"bytes,21,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// The member keeps copies of subscribers' decryption keys.
+	Escrow bool `protobuf:"varint,22,opt,name=escrow,proto3" json:"escrow,omitempty"`
+	// Certificate policy and practice statement.
+	Documents     []*Document `protobuf:"bytes,23,rep,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[57]
+	mi := &file_bridge_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4174,7 +5194,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[57]
+	mi := &file_bridge_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4187,7 +5207,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{57}
+	return file_bridge_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Application) GetId() string {
@@ -4281,6 +5301,76 @@ func (x *Application) GetExcludedDomains() []string {
 	return nil
 }
 
+func (x *Application) GetRegisterNumber() string {
+	if x != nil {
+		return x.RegisterNumber
+	}
+	return ""
+}
+
+func (x *Application) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Application) GetSector() string {
+	if x != nil {
+		return x.Sector
+	}
+	return ""
+}
+
+func (x *Application) GetWebsite() string {
+	if x != nil {
+		return x.Website
+	}
+	return ""
+}
+
+func (x *Application) GetLanguages() []string {
+	if x != nil {
+		return x.Languages
+	}
+	return nil
+}
+
+func (x *Application) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *Application) GetOneWay() bool {
+	if x != nil {
+		return x.OneWay
+	}
+	return false
+}
+
+func (x *Application) GetDelivery() string {
+	if x != nil {
+		return x.Delivery
+	}
+	return ""
+}
+
+func (x *Application) GetEscrow() bool {
+	if x != nil {
+		return x.Escrow
+	}
+	return false
+}
+
+func (x *Application) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
 type Contact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -4293,7 +5383,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[58]
+	mi := &file_bridge_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4305,7 +5395,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[58]
+	mi := &file_bridge_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4318,7 +5408,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{58}
+	return file_bridge_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Contact) GetName() string {
@@ -4352,16 +5442,18 @@ func (x *Contact) GetRole() string {
 // Policy maps one certificate policy of the member to a level of the bridge,
 // both dotted OIDs.
 type Policy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Bridge        string                 `protobuf:"bytes,2,opt,name=bridge,proto3" json:"bridge,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Bridge string                 `protobuf:"bytes,2,opt,name=bridge,proto3" json:"bridge,omitempty"`
+	// Where the member's policy says what maps it.
+	Section       string `protobuf:"bytes,3,opt,name=section,proto3" json:"section,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[59]
+	mi := &file_bridge_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4373,7 +5465,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[59]
+	mi := &file_bridge_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4386,7 +5478,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{59}
+	return file_bridge_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Policy) GetMember() string {
@@ -4399,6 +5491,13 @@ func (x *Policy) GetMember() string {
 func (x *Policy) GetBridge() string {
 	if x != nil {
 		return x.Bridge
+	}
+	return ""
+}
+
+func (x *Policy) GetSection() string {
+	if x != nil {
+		return x.Section
 	}
 	return ""
 }
@@ -4424,7 +5523,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[60]
+	mi := &file_bridge_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4436,7 +5535,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[60]
+	mi := &file_bridge_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4449,7 +5548,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{60}
+	return file_bridge_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Directory) GetUrl() string {
@@ -4505,17 +5604,19 @@ func (x *Directory) GetTestMailbox() string {
 type CA struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DER.
-	Certificate   []byte       `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	Ocsp          []string     `protobuf:"bytes,2,rep,name=ocsp,proto3" json:"ocsp,omitempty"`
-	Crl           []string     `protobuf:"bytes,3,rep,name=crl,proto3" json:"crl,omitempty"`
-	TestSerials   *TestSerials `protobuf:"bytes,4,opt,name=test_serials,json=testSerials,proto3" json:"test_serials,omitempty"`
+	Certificate []byte       `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Ocsp        []string     `protobuf:"bytes,2,rep,name=ocsp,proto3" json:"ocsp,omitempty"`
+	Crl         []string     `protobuf:"bytes,3,rep,name=crl,proto3" json:"crl,omitempty"`
+	TestSerials *TestSerials `protobuf:"bytes,4,opt,name=test_serials,json=testSerials,proto3" json:"test_serials,omitempty"`
+	// From the issuer of a CA that is not self-signed to a root, DER.
+	Chain         [][]byte `protobuf:"bytes,5,rep,name=chain,proto3" json:"chain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[61]
+	mi := &file_bridge_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4527,7 +5628,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[61]
+	mi := &file_bridge_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4540,7 +5641,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{61}
+	return file_bridge_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -4571,6 +5672,13 @@ func (x *CA) GetTestSerials() *TestSerials {
 	return nil
 }
 
+func (x *CA) GetChain() [][]byte {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
 // TestSerials are serial numbers of a CA whose status is known, in hexadecimal.
 // Each may be empty.
 type TestSerials struct {
@@ -4585,7 +5693,7 @@ type TestSerials struct {
 
 func (x *TestSerials) Reset() {
 	*x = TestSerials{}
-	mi := &file_bridge_proto_msgTypes[62]
+	mi := &file_bridge_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4597,7 +5705,7 @@ func (x *TestSerials) String() string {
 func (*TestSerials) ProtoMessage() {}
 
 func (x *TestSerials) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[62]
+	mi := &file_bridge_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4610,7 +5718,7 @@ func (x *TestSerials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestSerials.ProtoReflect.Descriptor instead.
 func (*TestSerials) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{62}
+	return file_bridge_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *TestSerials) GetValid() string {
@@ -4653,7 +5761,7 @@ type ListAuditEventsRequest struct {
 
 func (x *ListAuditEventsRequest) Reset() {
 	*x = ListAuditEventsRequest{}
-	mi := &file_bridge_proto_msgTypes[63]
+	mi := &file_bridge_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4665,7 +5773,7 @@ func (x *ListAuditEventsRequest) String() string {
 func (*ListAuditEventsRequest) ProtoMessage() {}
 
 func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[63]
+	mi := &file_bridge_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4678,7 +5786,7 @@ func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{63}
+	return file_bridge_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListAuditEventsRequest) GetFrom() uint64 {
@@ -4728,7 +5836,7 @@ type ListAuditEventsResponse struct {
 
 func (x *ListAuditEventsResponse) Reset() {
 	*x = ListAuditEventsResponse{}
-	mi := &file_bridge_proto_msgTypes[64]
+	mi := &file_bridge_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4740,7 +5848,7 @@ func (x *ListAuditEventsResponse) String() string {
 func (*ListAuditEventsResponse) ProtoMessage() {}
 
 func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[64]
+	mi := &file_bridge_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4753,7 +5861,7 @@ func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{64}
+	return file_bridge_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ListAuditEventsResponse) GetEvents() []string {
@@ -4778,7 +5886,7 @@ type GetAuditCheckpointRequest struct {
 
 func (x *GetAuditCheckpointRequest) Reset() {
 	*x = GetAuditCheckpointRequest{}
-	mi := &file_bridge_proto_msgTypes[65]
+	mi := &file_bridge_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4790,7 +5898,7 @@ func (x *GetAuditCheckpointRequest) String() string {
 func (*GetAuditCheckpointRequest) ProtoMessage() {}
 
 func (x *GetAuditCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[65]
+	mi := &file_bridge_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +5911,7 @@ func (x *GetAuditCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{65}
+	return file_bridge_proto_rawDescGZIP(), []int{76}
 }
 
 type GetAuditCheckpointResponse struct {
@@ -4818,7 +5926,7 @@ type GetAuditCheckpointResponse struct {
 
 func (x *GetAuditCheckpointResponse) Reset() {
 	*x = GetAuditCheckpointResponse{}
-	mi := &file_bridge_proto_msgTypes[66]
+	mi := &file_bridge_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4830,7 +5938,7 @@ func (x *GetAuditCheckpointResponse) String() string {
 func (*GetAuditCheckpointResponse) ProtoMessage() {}
 
 func (x *GetAuditCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[66]
+	mi := &file_bridge_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4843,7 +5951,7 @@ func (x *GetAuditCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetAuditCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{66}
+	return file_bridge_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *GetAuditCheckpointResponse) GetCheckpoint() []byte {
@@ -4872,7 +5980,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_bridge_proto_msgTypes[67]
+	mi := &file_bridge_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4884,7 +5992,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[67]
+	mi := &file_bridge_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4897,7 +6005,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{67}
+	return file_bridge_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ExportAuditRequest) GetSize() uint64 {
@@ -4928,7 +6036,7 @@ type ExportAuditResponse struct {
 
 func (x *ExportAuditResponse) Reset() {
 	*x = ExportAuditResponse{}
-	mi := &file_bridge_proto_msgTypes[68]
+	mi := &file_bridge_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +6048,7 @@ func (x *ExportAuditResponse) String() string {
 func (*ExportAuditResponse) ProtoMessage() {}
 
 func (x *ExportAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[68]
+	mi := &file_bridge_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +6061,7 @@ func (x *ExportAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditResponse.ProtoReflect.Descriptor instead.
 func (*ExportAuditResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{68}
+	return file_bridge_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ExportAuditResponse) GetPart() []byte {
@@ -4998,13 +6106,14 @@ var File_bridge_proto protoreflect.FileDescriptor
 
 const file_bridge_proto_rawDesc = "" +
 	"\n" +
-	"\fbridge.proto\x12\tbridge.v1\x1a google/protobuf/descriptor.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x01\n" +
+	"\fbridge.proto\x12\tbridge.v1\x1a google/protobuf/descriptor.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x01\n" +
 	"\x04Rule\x12%\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12!\n" +
 	"\x03own\x18\x02 \x03(\x0e2\x0f.bridge.v1.RoleR\x03own\x12\x12\n" +
 	"\x04self\x18\x03 \x01(\bR\x04self\x12\x16\n" +
 	"\x06person\x18\x04 \x01(\bR\x06person\x12\x16\n" +
-	"\x06anyone\x18\x05 \x01(\bR\x06anyone\"\x0f\n" +
+	"\x06anyone\x18\x05 \x01(\bR\x06anyone\x12\x18\n" +
+	"\adecides\x18\x06 \x01(\bR\adecides\"\x0f\n" +
 	"\rWhoAmIRequest\"\x9a\x01\n" +
 	"\x0eWhoAmIResponse\x12&\n" +
 	"\x05actor\x18\x01 \x01(\v2\x10.bridge.v1.ActorR\x05actor\x127\n" +
@@ -5061,21 +6170,43 @@ const file_bridge_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
 	"\x13ListMembersResponse\x122\n" +
 	"\amembers\x18\x01 \x03(\v2\x18.bridge.v1.MemberSummaryR\amembers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n" +
-	"\x14ApproveMemberRequest\x12\x0e\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
+	"\x11EditMemberRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vrecord_hash\x18\x02 \x01(\tR\n" +
+	"recordHash\x128\n" +
+	"\vapplication\x18\x03 \x01(\v2\x16.bridge.v1.ApplicationR\vapplication\"?\n" +
+	"\x12EditMemberResponse\x12)\n" +
+	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"$\n" +
+	"\x12CheckMemberRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"@\n" +
+	"\x13CheckMemberResponse\x12)\n" +
+	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"\xd3\x02\n" +
+	"\x13DecideMemberRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
+	"\x04verb\x18\x02 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\x12\x1f\n" +
+	"\vrecord_hash\x18\x03 \x01(\tR\n" +
 	"recordHash\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"B\n" +
-	"\x15ApproveMemberResponse\x12)\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x121\n" +
+	"\tdocuments\x18\x05 \x03(\v2\x13.bridge.v1.DocumentR\tdocuments\x12\"\n" +
+	"\ffingerprints\x18\x06 \x03(\tR\ffingerprints\x12-\n" +
+	"\bmappings\x18\a \x03(\v2\x11.bridge.v1.PolicyR\bmappings\x12\x18\n" +
+	"\apreview\x18\b \x01(\tR\apreview\x12.\n" +
+	"\x04date\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x04date\"A\n" +
+	"\x14DecideMemberResponse\x12)\n" +
 	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\">\n" +
-	"\x14SuspendMemberRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"B\n" +
-	"\x15SuspendMemberResponse\x12)\n" +
-	"\x06member\x18\x01 \x01(\v2\x11.bridge.v1.MemberR\x06member\"&\n" +
+	"\x12PutDocumentRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\")\n" +
+	"\x13PutDocumentResponse\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\tR\x04hash\"8\n" +
+	"\x12GetDocumentRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\"/\n" +
+	"\x13GetDocumentResponse\x12\x18\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\"&\n" +
 	"\x14PreviewMemberRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xbd\x02\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xd5\x02\n" +
 	"\x15PreviewMemberResponse\x12\x1f\n" +
 	"\vrecord_hash\x18\x01 \x01(\tR\n" +
 	"recordHash\x12\x16\n" +
@@ -5089,7 +6220,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\x03cut\x18\t \x01(\x05R\x03cut\x12\x1d\n" +
 	"\n" +
 	"cut_others\x18\n" +
-	" \x01(\x05R\tcutOthers\"\xca\x01\n" +
+	" \x01(\x05R\tcutOthers\x12\x16\n" +
+	"\x06digest\x18\v \x01(\tR\x06digest\"\xca\x01\n" +
 	"\vPreviewPath\x12)\n" +
 	"\x06change\x18\x01 \x01(\x0e2\x11.bridge.v1.ChangeR\x06change\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
@@ -5237,14 +6369,15 @@ const file_bridge_proto_rawDesc = "" +
 	"credential\x18\x02 \x01(\tR\n" +
 	"credential\x12%\n" +
 	"\x05roles\x18\x03 \x03(\x0e2\x0f.bridge.v1.RoleR\x05roles\x12\x16\n" +
-	"\x06member\x18\x04 \x01(\tR\x06member\"\xce\x01\n" +
+	"\x06member\x18\x04 \x01(\tR\x06member\"\xfe\x01\n" +
 	"\rMemberSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12&\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x10.bridge.v1.StateR\x05state\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12!\n" +
 	"\fmail_domains\x18\x05 \x03(\tR\vmailDomains\x12\x1c\n" +
-	"\tapprovals\x18\x06 \x01(\x05R\tapprovals\"\xdf\x04\n" +
+	"\tapprovals\x18\x06 \x01(\x05R\tapprovals\x12.\n" +
+	"\tamendment\x18\a \x01(\x0e2\x10.bridge.v1.StateR\tamendment\"\xc8\a\n" +
 	"\x06Member\x128\n" +
 	"\vapplication\x18\x01 \x01(\v2\x16.bridge.v1.ApplicationR\vapplication\x12\x1f\n" +
 	"\vrecord_hash\x18\x02 \x01(\tR\n" +
@@ -5256,22 +6389,31 @@ const file_bridge_proto_rawDesc = "" +
 	"applied_by\x18\x06 \x01(\v2\x10.bridge.v1.ActorR\tappliedBy\x129\n" +
 	"\n" +
 	"applied_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tappliedAt\x121\n" +
-	"\tapprovals\x18\b \x03(\v2\x13.bridge.v1.DecisionR\tapprovals\x12)\n" +
-	"\x10approvals_needed\x18\t \x01(\x05R\x0fapprovalsNeeded\x121\n" +
+	"\tapprovals\x18\b \x03(\v2\x13.bridge.v1.DecisionR\tapprovals\x121\n" +
 	"\tdecisions\x18\n" +
 	" \x03(\v2\x13.bridge.v1.DecisionR\tdecisions\x125\n" +
 	"\n" +
 	"projection\x18\v \x01(\v2\x15.bridge.v1.ProjectionR\n" +
 	"projection\x12\x18\n" +
 	"\apending\x18\f \x01(\tR\apending\x12:\n" +
-	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\"\x91\x02\n" +
+	"\baccepted\x18\r \x03(\v2\x1e.bridge.v1.AcceptedCertificateR\baccepted\x12\x16\n" +
+	"\x06halted\x18\x0e \x01(\bR\x06halted\x122\n" +
+	"\tamendment\x18\x0f \x01(\v2\x14.bridge.v1.AmendmentR\tamendment\x12\x1a\n" +
+	"\bprepared\x18\x10 \x03(\tR\bprepared\x12)\n" +
+	"\x06report\x18\x11 \x01(\v2\x11.bridge.v1.ReportR\x06report\x12)\n" +
+	"\x06barred\x18\x12 \x03(\v2\x11.bridge.v1.BarredR\x06barred\x12=\n" +
+	"\factive_since\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\vactiveSince\x125\n" +
+	"\brenew_by\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\arenewBy\x123\n" +
+	"\aexit_at\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x06exitAt\x12#\n" +
+	"\x04next\x18\x16 \x03(\v2\x0f.bridge.v1.NextR\x04nextJ\x04\b\t\x10\n" +
+	"\"\x91\x02\n" +
 	"\x13AcceptedCertificate\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x123\n" +
 	"\fwithdrawn_by\x18\x04 \x01(\v2\x10.bridge.v1.ActorR\vwithdrawnBy\x12=\n" +
 	"\fwithdrawn_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vwithdrawnAt\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xd8\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xa8\x03\n" +
 	"\bDecision\x12#\n" +
 	"\x04verb\x18\x01 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\x12 \n" +
 	"\x02by\x18\x02 \x01(\v2\x10.bridge.v1.ActorR\x02by\x12\x1f\n" +
@@ -5279,7 +6421,46 @@ const file_bridge_proto_rawDesc = "" +
 	"recordHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12*\n" +
 	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12 \n" +
-	"\x02to\x18\x06 \x01(\x0e2\x10.bridge.v1.StateR\x02to\"\xeb\x01\n" +
+	"\x02to\x18\x06 \x01(\x0e2\x10.bridge.v1.StateR\x02to\x121\n" +
+	"\tdocuments\x18\a \x03(\v2\x13.bridge.v1.DocumentR\tdocuments\x12\"\n" +
+	"\ffingerprints\x18\b \x03(\tR\ffingerprints\x12-\n" +
+	"\bmappings\x18\t \x03(\v2\x11.bridge.v1.PolicyR\bmappings\x12\x18\n" +
+	"\apreview\x18\n" +
+	" \x01(\tR\apreview\x12.\n" +
+	"\x04date\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04date\"\xe6\x01\n" +
+	"\bDocument\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x04 \x01(\tR\x05title\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x12\n" +
+	"\x04date\x18\x06 \x01(\tR\x04date\x12\x10\n" +
+	"\x03oid\x18\a \x01(\tR\x03oid\x12\x12\n" +
+	"\x04link\x18\b \x01(\tR\x04link\x124\n" +
+	"\aexpires\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\xb9\x01\n" +
+	"\tAmendment\x128\n" +
+	"\vapplication\x18\x01 \x01(\v2\x16.bridge.v1.ApplicationR\vapplication\x12&\n" +
+	"\x05stage\x18\x02 \x01(\x0e2\x10.bridge.v1.StateR\x05stage\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\arenewal\x18\x04 \x01(\bR\arenewal\"\xa1\x01\n" +
+	"\x06Report\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x1f\n" +
+	"\vrecord_hash\x18\x02 \x01(\tR\n" +
+	"recordHash\x12\x16\n" +
+	"\x06passed\x18\x03 \x01(\bR\x06passed\x12\x16\n" +
+	"\x06failed\x18\x04 \x03(\tR\x06failed\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"n\n" +
+	"\x06Barred\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\tR\vcertificate\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb6\x01\n" +
+	"\x04Next\x12#\n" +
+	"\x04verb\x18\x01 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\x12!\n" +
+	"\x03who\x18\x02 \x03(\x0e2\x0f.bridge.v1.RoleR\x03who\x12\x18\n" +
+	"\apersons\x18\x03 \x01(\x05R\apersons\x12\x14\n" +
+	"\x05given\x18\x04 \x03(\tR\x05given\x12\x1c\n" +
+	"\tdocuments\x18\x05 \x03(\tR\tdocuments\x12\x18\n" +
+	"\amissing\x18\x06 \x03(\tR\amissing\"\xeb\x01\n" +
 	"\n" +
 	"Projection\x12\x16\n" +
 	"\x06listed\x18\x01 \x01(\bR\x06listed\x12\x1f\n" +
@@ -5294,7 +6475,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x129\n" +
 	"\n" +
 	"revoked_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x8b\x04\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xba\x06\n" +
 	"\vApplication\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -5309,15 +6490,26 @@ const file_bridge_proto_rawDesc = "" +
 	" \x03(\fR\x11crossCertificates\x12#\n" +
 	"\rcross_profile\x18\v \x01(\tR\fcrossProfile\x12'\n" +
 	"\x0fdirectory_names\x18\f \x03(\tR\x0edirectoryNames\x12)\n" +
-	"\x10excluded_domains\x18\r \x03(\tR\x0fexcludedDomains\"]\n" +
+	"\x10excluded_domains\x18\r \x03(\tR\x0fexcludedDomains\x12'\n" +
+	"\x0fregister_number\x18\x0e \x01(\tR\x0eregisterNumber\x12\x18\n" +
+	"\aaddress\x18\x0f \x01(\tR\aaddress\x12\x16\n" +
+	"\x06sector\x18\x10 \x01(\tR\x06sector\x12\x18\n" +
+	"\awebsite\x18\x11 \x01(\tR\awebsite\x12\x1c\n" +
+	"\tlanguages\x18\x12 \x03(\tR\tlanguages\x12\x1a\n" +
+	"\bservices\x18\x13 \x03(\tR\bservices\x12\x17\n" +
+	"\aone_way\x18\x14 \x01(\bR\x06oneWay\x12\x1a\n" +
+	"\bdelivery\x18\x15 \x01(\tR\bdelivery\x12\x16\n" +
+	"\x06escrow\x18\x16 \x01(\bR\x06escrow\x121\n" +
+	"\tdocuments\x18\x17 \x03(\v2\x13.bridge.v1.DocumentR\tdocuments\"]\n" +
 	"\aContact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x14\n" +
 	"\x05phone\x18\x03 \x01(\tR\x05phone\x12\x12\n" +
-	"\x04role\x18\x04 \x01(\tR\x04role\"8\n" +
+	"\x04role\x18\x04 \x01(\tR\x04role\"R\n" +
 	"\x06Policy\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
-	"\x06bridge\x18\x02 \x01(\tR\x06bridge\"\xc4\x01\n" +
+	"\x06bridge\x18\x02 \x01(\tR\x06bridge\x12\x18\n" +
+	"\asection\x18\x03 \x01(\tR\asection\"\xc4\x01\n" +
 	"\tDirectory\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12\x18\n" +
@@ -5327,12 +6519,13 @@ const file_bridge_proto_rawDesc = "" +
 	"credential\x18\x05 \x01(\tR\n" +
 	"credential\x12\x1b\n" +
 	"\tstart_tls\x18\x06 \x01(\bR\bstartTls\x12!\n" +
-	"\ftest_mailbox\x18\a \x01(\tR\vtestMailbox\"\x87\x01\n" +
+	"\ftest_mailbox\x18\a \x01(\tR\vtestMailbox\"\x9d\x01\n" +
 	"\x02CA\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
 	"\x04ocsp\x18\x02 \x03(\tR\x04ocsp\x12\x10\n" +
 	"\x03crl\x18\x03 \x03(\tR\x03crl\x129\n" +
-	"\ftest_serials\x18\x04 \x01(\v2\x16.bridge.v1.TestSerialsR\vtestSerials\"U\n" +
+	"\ftest_serials\x18\x04 \x01(\v2\x16.bridge.v1.TestSerialsR\vtestSerials\x12\x14\n" +
+	"\x05chain\x18\x05 \x03(\fR\x05chain\"U\n" +
 	"\vTestSerials\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\tR\x05valid\x12\x18\n" +
 	"\arevoked\x18\x02 \x01(\tR\arevoked\x12\x16\n" +
@@ -5380,31 +6573,77 @@ const file_bridge_proto_rawDesc = "" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCHANGE_OPENS\x10\x01\x12\x11\n" +
 	"\rCHANGE_CLOSES\x10\x02\x12\x10\n" +
-	"\fCHANGE_STAYS\x10\x03*X\n" +
+	"\fCHANGE_STAYS\x10\x03*\xda\x02\n" +
 	"\x05State\x12\x15\n" +
-	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rSTATE_APPLIED\x10\x01\x12\x10\n" +
-	"\fSTATE_ACTIVE\x10\x02\x12\x13\n" +
-	"\x0fSTATE_SUSPENDED\x10\x03*@\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vSTATE_DRAFT\x10\x01\x12\x13\n" +
+	"\x0fSTATE_SUBMITTED\x10\x02\x12\x11\n" +
+	"\rSTATE_CHECKED\x10\x03\x12\x12\n" +
+	"\x0eSTATE_ASSESSED\x10\x04\x12\x14\n" +
+	"\x10STATE_CONTRACTED\x10\x05\x12\x14\n" +
+	"\x10STATE_IDENTIFIED\x10\x06\x12\x12\n" +
+	"\x0eSTATE_APPROVED\x10\a\x12\x10\n" +
+	"\fSTATE_ACTIVE\x10\b\x12\x15\n" +
+	"\x11STATE_RENEWAL_DUE\x10\t\x12\x13\n" +
+	"\x0fSTATE_SUSPENDED\x10\n" +
+	"\x12\x11\n" +
+	"\rSTATE_EXITING\x10\v\x12\x0e\n" +
+	"\n" +
+	"STATE_LEFT\x10\f\x12\x11\n" +
+	"\rSTATE_REVOKED\x10\r\x12\x12\n" +
+	"\x0eSTATE_REJECTED\x10\x0e\x12\x13\n" +
+	"\x0fSTATE_WITHDRAWN\x10\x0f\x12\x10\n" +
+	"\fSTATE_LAPSED\x10\x10*\x82\x03\n" +
 	"\x04Verb\x12\x14\n" +
-	"\x10VERB_UNSPECIFIED\x10\x00\x12\x10\n" +
-	"\fVERB_APPROVE\x10\x01\x12\x10\n" +
-	"\fVERB_SUSPEND\x10\x022\xe1\x10\n" +
+	"\x10VERB_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"VERB_APPLY\x10\x01\x12\r\n" +
+	"\tVERB_EDIT\x10\x02\x12\x0e\n" +
+	"\n" +
+	"VERB_CHECK\x10\x03\x12\f\n" +
+	"\bVERB_BAR\x10\x04\x12\x0f\n" +
+	"\vVERB_SUBMIT\x10\x05\x12\x0f\n" +
+	"\vVERB_ASSESS\x10\x06\x12\x11\n" +
+	"\rVERB_CONTRACT\x10\a\x12\x11\n" +
+	"\rVERB_IDENTIFY\x10\b\x12\x10\n" +
+	"\fVERB_APPROVE\x10\t\x12\x11\n" +
+	"\rVERB_ACTIVATE\x10\n" +
+	"\x12\x0f\n" +
+	"\vVERB_REJECT\x10\v\x12\x11\n" +
+	"\rVERB_WITHDRAW\x10\f\x12\x0e\n" +
+	"\n" +
+	"VERB_LAPSE\x10\r\x12\x10\n" +
+	"\fVERB_SUSPEND\x10\x0e\x12\x10\n" +
+	"\fVERB_CONFIRM\x10\x0f\x12\x0f\n" +
+	"\vVERB_RESUME\x10\x10\x12\x0e\n" +
+	"\n" +
+	"VERB_RENEW\x10\x11\x12\x11\n" +
+	"\rVERB_FALL_DUE\x10\x12\x12\r\n" +
+	"\tVERB_EXIT\x10\x13\x12\x0e\n" +
+	"\n" +
+	"VERB_LEAVE\x10\x14\x12\x0f\n" +
+	"\vVERB_REVOKE\x10\x152\xf2\x12\n" +
 	"\x06Bridge\x12E\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\"\x06\x8a\xb5\x18\x02 \x01\x12T\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\"\f\x8a\xb5\x18\b\n" +
-	"\x06\x03\x04\x05\x06\a\b\x12X\n" +
-	"\vApplyMember\x12\x1d.bridge.v1.ApplyMemberRequest\x1a\x1e.bridge.v1.ApplyMemberResponse\"\n" +
-	"\x8a\xb5\x18\x06\n" +
-	"\x01\x03\x12\x01\x01\x12X\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12Y\n" +
+	"\vApplyMember\x12\x1d.bridge.v1.ApplyMemberRequest\x1a\x1e.bridge.v1.ApplyMemberResponse\"\v\x8a\xb5\x18\a\n" +
+	"\x01\x03\x12\x02\x01\x02\x12V\n" +
+	"\n" +
+	"EditMember\x12\x1c.bridge.v1.EditMemberRequest\x1a\x1d.bridge.v1.EditMemberResponse\"\v\x8a\xb5\x18\a\n" +
+	"\x01\x03\x12\x02\x01\x02\x12Y\n" +
+	"\vCheckMember\x12\x1d.bridge.v1.CheckMemberRequest\x1a\x1e.bridge.v1.CheckMemberResponse\"\v\x8a\xb5\x18\a\n" +
+	"\x05\x03\x04\x05\x06\b\x12W\n" +
+	"\fDecideMember\x12\x1e.bridge.v1.DecideMemberRequest\x1a\x1f.bridge.v1.DecideMemberResponse\"\x06\x8a\xb5\x18\x020\x01\x12\\\n" +
+	"\vPutDocument\x12\x1d.bridge.v1.PutDocumentRequest\x1a\x1e.bridge.v1.PutDocumentResponse\"\x0e\x8a\xb5\x18\n" +
+	"\n" +
+	"\x04\x03\x04\x05\x06\x12\x02\x01\x02\x12^\n" +
+	"\vGetDocument\x12\x1d.bridge.v1.GetDocumentRequest\x1a\x1e.bridge.v1.GetDocumentResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12\x02\x01\x02\x12X\n" +
 	"\tGetMember\x12\x1b.bridge.v1.GetMemberRequest\x1a\x1c.bridge.v1.GetMemberResponse\"\x10\x8a\xb5\x18\f\n" +
 	"\x06\x03\x04\x05\x06\a\b\x12\x02\x01\x02\x12Z\n" +
 	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\"\f\x8a\xb5\x18\b\n" +
-	"\x06\x03\x04\x05\x06\a\b\x12[\n" +
-	"\rApproveMember\x12\x1f.bridge.v1.ApproveMemberRequest\x1a .bridge.v1.ApproveMemberResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x05\x12[\n" +
-	"\rSuspendMember\x12\x1f.bridge.v1.SuspendMemberRequest\x1a .bridge.v1.SuspendMemberResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x12`\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12`\n" +
 	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\"\f\x8a\xb5\x18\b\n" +
 	"\x06\x03\x04\x05\x06\a\b\x12\x82\x01\n" +
 	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\"\x10\x8a\xb5\x18\f\n" +
@@ -5449,7 +6688,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_bridge_proto_goTypes = []any{
 	(Role)(0),                                // 0: bridge.v1.Role
 	(Scope)(0),                               // 1: bridge.v1.Scope
@@ -5470,198 +6709,241 @@ var file_bridge_proto_goTypes = []any{
 	(*GetMemberResponse)(nil),                // 16: bridge.v1.GetMemberResponse
 	(*ListMembersRequest)(nil),               // 17: bridge.v1.ListMembersRequest
 	(*ListMembersResponse)(nil),              // 18: bridge.v1.ListMembersResponse
-	(*ApproveMemberRequest)(nil),             // 19: bridge.v1.ApproveMemberRequest
-	(*ApproveMemberResponse)(nil),            // 20: bridge.v1.ApproveMemberResponse
-	(*SuspendMemberRequest)(nil),             // 21: bridge.v1.SuspendMemberRequest
-	(*SuspendMemberResponse)(nil),            // 22: bridge.v1.SuspendMemberResponse
-	(*PreviewMemberRequest)(nil),             // 23: bridge.v1.PreviewMemberRequest
-	(*PreviewMemberResponse)(nil),            // 24: bridge.v1.PreviewMemberResponse
-	(*PreviewPath)(nil),                      // 25: bridge.v1.PreviewPath
-	(*Overlap)(nil),                          // 26: bridge.v1.Overlap
-	(*RequestCrossCertificateRequest)(nil),   // 27: bridge.v1.RequestCrossCertificateRequest
-	(*RequestCrossCertificateResponse)(nil),  // 28: bridge.v1.RequestCrossCertificateResponse
-	(*ProfileField)(nil),                     // 29: bridge.v1.ProfileField
-	(*AcceptCrossCertificateRequest)(nil),    // 30: bridge.v1.AcceptCrossCertificateRequest
-	(*AcceptCrossCertificateResponse)(nil),   // 31: bridge.v1.AcceptCrossCertificateResponse
-	(*WithdrawCrossCertificateRequest)(nil),  // 32: bridge.v1.WithdrawCrossCertificateRequest
-	(*WithdrawCrossCertificateResponse)(nil), // 33: bridge.v1.WithdrawCrossCertificateResponse
-	(*Finding)(nil),                          // 34: bridge.v1.Finding
-	(*GetListRequest)(nil),                   // 35: bridge.v1.GetListRequest
-	(*GetListResponse)(nil),                  // 36: bridge.v1.GetListResponse
-	(*BuildPathRequest)(nil),                 // 37: bridge.v1.BuildPathRequest
-	(*BuildPathResponse)(nil),                // 38: bridge.v1.BuildPathResponse
-	(*Rejection)(nil),                        // 39: bridge.v1.Rejection
-	(*Person)(nil),                           // 40: bridge.v1.Person
-	(*Credential)(nil),                       // 41: bridge.v1.Credential
-	(*Proposal)(nil),                         // 42: bridge.v1.Proposal
-	(*ListPersonsRequest)(nil),               // 43: bridge.v1.ListPersonsRequest
-	(*ListPersonsResponse)(nil),              // 44: bridge.v1.ListPersonsResponse
-	(*ProposePersonRequest)(nil),             // 45: bridge.v1.ProposePersonRequest
-	(*ProposePersonResponse)(nil),            // 46: bridge.v1.ProposePersonResponse
-	(*ConfirmPersonRequest)(nil),             // 47: bridge.v1.ConfirmPersonRequest
-	(*ConfirmPersonResponse)(nil),            // 48: bridge.v1.ConfirmPersonResponse
-	(*RenewCredentialRequest)(nil),           // 49: bridge.v1.RenewCredentialRequest
-	(*RenewCredentialResponse)(nil),          // 50: bridge.v1.RenewCredentialResponse
-	(*WithdrawCredentialRequest)(nil),        // 51: bridge.v1.WithdrawCredentialRequest
-	(*WithdrawCredentialResponse)(nil),       // 52: bridge.v1.WithdrawCredentialResponse
-	(*WithdrawRoleRequest)(nil),              // 53: bridge.v1.WithdrawRoleRequest
-	(*WithdrawRoleResponse)(nil),             // 54: bridge.v1.WithdrawRoleResponse
-	(*Actor)(nil),                            // 55: bridge.v1.Actor
-	(*MemberSummary)(nil),                    // 56: bridge.v1.MemberSummary
-	(*Member)(nil),                           // 57: bridge.v1.Member
-	(*AcceptedCertificate)(nil),              // 58: bridge.v1.AcceptedCertificate
-	(*Decision)(nil),                         // 59: bridge.v1.Decision
-	(*Projection)(nil),                       // 60: bridge.v1.Projection
-	(*CrossCertificate)(nil),                 // 61: bridge.v1.CrossCertificate
-	(*Application)(nil),                      // 62: bridge.v1.Application
-	(*Contact)(nil),                          // 63: bridge.v1.Contact
-	(*Policy)(nil),                           // 64: bridge.v1.Policy
-	(*Directory)(nil),                        // 65: bridge.v1.Directory
-	(*CA)(nil),                               // 66: bridge.v1.CA
-	(*TestSerials)(nil),                      // 67: bridge.v1.TestSerials
-	(*ListAuditEventsRequest)(nil),           // 68: bridge.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),          // 69: bridge.v1.ListAuditEventsResponse
-	(*GetAuditCheckpointRequest)(nil),        // 70: bridge.v1.GetAuditCheckpointRequest
-	(*GetAuditCheckpointResponse)(nil),       // 71: bridge.v1.GetAuditCheckpointResponse
-	(*ExportAuditRequest)(nil),               // 72: bridge.v1.ExportAuditRequest
-	(*ExportAuditResponse)(nil),              // 73: bridge.v1.ExportAuditResponse
-	(*timestamppb.Timestamp)(nil),            // 74: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil),       // 75: google.protobuf.MethodOptions
+	(*EditMemberRequest)(nil),                // 19: bridge.v1.EditMemberRequest
+	(*EditMemberResponse)(nil),               // 20: bridge.v1.EditMemberResponse
+	(*CheckMemberRequest)(nil),               // 21: bridge.v1.CheckMemberRequest
+	(*CheckMemberResponse)(nil),              // 22: bridge.v1.CheckMemberResponse
+	(*DecideMemberRequest)(nil),              // 23: bridge.v1.DecideMemberRequest
+	(*DecideMemberResponse)(nil),             // 24: bridge.v1.DecideMemberResponse
+	(*PutDocumentRequest)(nil),               // 25: bridge.v1.PutDocumentRequest
+	(*PutDocumentResponse)(nil),              // 26: bridge.v1.PutDocumentResponse
+	(*GetDocumentRequest)(nil),               // 27: bridge.v1.GetDocumentRequest
+	(*GetDocumentResponse)(nil),              // 28: bridge.v1.GetDocumentResponse
+	(*PreviewMemberRequest)(nil),             // 29: bridge.v1.PreviewMemberRequest
+	(*PreviewMemberResponse)(nil),            // 30: bridge.v1.PreviewMemberResponse
+	(*PreviewPath)(nil),                      // 31: bridge.v1.PreviewPath
+	(*Overlap)(nil),                          // 32: bridge.v1.Overlap
+	(*RequestCrossCertificateRequest)(nil),   // 33: bridge.v1.RequestCrossCertificateRequest
+	(*RequestCrossCertificateResponse)(nil),  // 34: bridge.v1.RequestCrossCertificateResponse
+	(*ProfileField)(nil),                     // 35: bridge.v1.ProfileField
+	(*AcceptCrossCertificateRequest)(nil),    // 36: bridge.v1.AcceptCrossCertificateRequest
+	(*AcceptCrossCertificateResponse)(nil),   // 37: bridge.v1.AcceptCrossCertificateResponse
+	(*WithdrawCrossCertificateRequest)(nil),  // 38: bridge.v1.WithdrawCrossCertificateRequest
+	(*WithdrawCrossCertificateResponse)(nil), // 39: bridge.v1.WithdrawCrossCertificateResponse
+	(*Finding)(nil),                          // 40: bridge.v1.Finding
+	(*GetListRequest)(nil),                   // 41: bridge.v1.GetListRequest
+	(*GetListResponse)(nil),                  // 42: bridge.v1.GetListResponse
+	(*BuildPathRequest)(nil),                 // 43: bridge.v1.BuildPathRequest
+	(*BuildPathResponse)(nil),                // 44: bridge.v1.BuildPathResponse
+	(*Rejection)(nil),                        // 45: bridge.v1.Rejection
+	(*Person)(nil),                           // 46: bridge.v1.Person
+	(*Credential)(nil),                       // 47: bridge.v1.Credential
+	(*Proposal)(nil),                         // 48: bridge.v1.Proposal
+	(*ListPersonsRequest)(nil),               // 49: bridge.v1.ListPersonsRequest
+	(*ListPersonsResponse)(nil),              // 50: bridge.v1.ListPersonsResponse
+	(*ProposePersonRequest)(nil),             // 51: bridge.v1.ProposePersonRequest
+	(*ProposePersonResponse)(nil),            // 52: bridge.v1.ProposePersonResponse
+	(*ConfirmPersonRequest)(nil),             // 53: bridge.v1.ConfirmPersonRequest
+	(*ConfirmPersonResponse)(nil),            // 54: bridge.v1.ConfirmPersonResponse
+	(*RenewCredentialRequest)(nil),           // 55: bridge.v1.RenewCredentialRequest
+	(*RenewCredentialResponse)(nil),          // 56: bridge.v1.RenewCredentialResponse
+	(*WithdrawCredentialRequest)(nil),        // 57: bridge.v1.WithdrawCredentialRequest
+	(*WithdrawCredentialResponse)(nil),       // 58: bridge.v1.WithdrawCredentialResponse
+	(*WithdrawRoleRequest)(nil),              // 59: bridge.v1.WithdrawRoleRequest
+	(*WithdrawRoleResponse)(nil),             // 60: bridge.v1.WithdrawRoleResponse
+	(*Actor)(nil),                            // 61: bridge.v1.Actor
+	(*MemberSummary)(nil),                    // 62: bridge.v1.MemberSummary
+	(*Member)(nil),                           // 63: bridge.v1.Member
+	(*AcceptedCertificate)(nil),              // 64: bridge.v1.AcceptedCertificate
+	(*Decision)(nil),                         // 65: bridge.v1.Decision
+	(*Document)(nil),                         // 66: bridge.v1.Document
+	(*Amendment)(nil),                        // 67: bridge.v1.Amendment
+	(*Report)(nil),                           // 68: bridge.v1.Report
+	(*Barred)(nil),                           // 69: bridge.v1.Barred
+	(*Next)(nil),                             // 70: bridge.v1.Next
+	(*Projection)(nil),                       // 71: bridge.v1.Projection
+	(*CrossCertificate)(nil),                 // 72: bridge.v1.CrossCertificate
+	(*Application)(nil),                      // 73: bridge.v1.Application
+	(*Contact)(nil),                          // 74: bridge.v1.Contact
+	(*Policy)(nil),                           // 75: bridge.v1.Policy
+	(*Directory)(nil),                        // 76: bridge.v1.Directory
+	(*CA)(nil),                               // 77: bridge.v1.CA
+	(*TestSerials)(nil),                      // 78: bridge.v1.TestSerials
+	(*ListAuditEventsRequest)(nil),           // 79: bridge.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),          // 80: bridge.v1.ListAuditEventsResponse
+	(*GetAuditCheckpointRequest)(nil),        // 81: bridge.v1.GetAuditCheckpointRequest
+	(*GetAuditCheckpointResponse)(nil),       // 82: bridge.v1.GetAuditCheckpointResponse
+	(*ExportAuditRequest)(nil),               // 83: bridge.v1.ExportAuditRequest
+	(*ExportAuditResponse)(nil),              // 84: bridge.v1.ExportAuditResponse
+	(*timestamppb.Timestamp)(nil),            // 85: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil),       // 86: google.protobuf.MethodOptions
 }
 var file_bridge_proto_depIdxs = []int32{
 	0,   // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
 	0,   // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
-	55,  // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	74,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	61,  // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
+	85,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
 	8,   // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
 	1,   // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
-	74,  // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	74,  // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	74,  // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	85,  // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	85,  // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	85,  // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	12,  // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	74,  // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	85,  // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	11,  // 11: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
-	74,  // 12: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
-	74,  // 13: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
-	74,  // 14: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
-	74,  // 15: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	85,  // 12: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	85,  // 13: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	85,  // 14: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	85,  // 15: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
 	3,   // 16: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	62,  // 17: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	57,  // 18: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	57,  // 19: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	56,  // 20: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	57,  // 21: bridge.v1.ApproveMemberResponse.member:type_name -> bridge.v1.Member
-	57,  // 22: bridge.v1.SuspendMemberResponse.member:type_name -> bridge.v1.Member
-	25,  // 23: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
-	26,  // 24: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
-	2,   // 25: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
-	29,  // 26: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	34,  // 27: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	57,  // 28: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	57,  // 29: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	74,  // 30: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	74,  // 31: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	39,  // 32: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	0,   // 33: bridge.v1.Person.roles:type_name -> bridge.v1.Role
-	41,  // 34: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
-	42,  // 35: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
-	74,  // 36: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
-	74,  // 37: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
-	74,  // 38: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
-	55,  // 39: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
-	74,  // 40: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
-	55,  // 41: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
-	55,  // 42: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
-	74,  // 43: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
-	0,   // 44: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
-	40,  // 45: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
-	0,   // 46: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
-	40,  // 47: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
-	40,  // 48: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
-	40,  // 49: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
-	0,   // 50: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
-	40,  // 51: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
-	0,   // 52: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
-	3,   // 53: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	74,  // 54: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	62,  // 55: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	3,   // 56: bridge.v1.Member.state:type_name -> bridge.v1.State
-	74,  // 57: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	55,  // 58: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	74,  // 59: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	59,  // 60: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	59,  // 61: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	60,  // 62: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	58,  // 63: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	55,  // 64: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	74,  // 65: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	55,  // 66: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	74,  // 67: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
-	4,   // 68: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	55,  // 69: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	74,  // 70: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	3,   // 71: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	61,  // 72: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	74,  // 73: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	74,  // 74: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	63,  // 75: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	64,  // 76: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	65,  // 77: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	66,  // 78: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	66,  // 79: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	67,  // 80: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
-	74,  // 81: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
-	75,  // 82: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
-	5,   // 83: bridge.v1.rule:type_name -> bridge.v1.Rule
-	6,   // 84: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	9,   // 85: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	13,  // 86: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	15,  // 87: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	17,  // 88: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	19,  // 89: bridge.v1.Bridge.ApproveMember:input_type -> bridge.v1.ApproveMemberRequest
-	21,  // 90: bridge.v1.Bridge.SuspendMember:input_type -> bridge.v1.SuspendMemberRequest
-	23,  // 91: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	27,  // 92: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	30,  // 93: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	32,  // 94: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	35,  // 95: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	37,  // 96: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	43,  // 97: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
-	45,  // 98: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
-	47,  // 99: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
-	49,  // 100: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
-	51,  // 101: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
-	53,  // 102: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
-	68,  // 103: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
-	70,  // 104: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
-	72,  // 105: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
-	7,   // 106: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	10,  // 107: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	14,  // 108: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	16,  // 109: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	18,  // 110: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	20,  // 111: bridge.v1.Bridge.ApproveMember:output_type -> bridge.v1.ApproveMemberResponse
-	22,  // 112: bridge.v1.Bridge.SuspendMember:output_type -> bridge.v1.SuspendMemberResponse
-	24,  // 113: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	28,  // 114: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	31,  // 115: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	33,  // 116: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	36,  // 117: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	38,  // 118: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	44,  // 119: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
-	46,  // 120: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
-	48,  // 121: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
-	50,  // 122: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
-	52,  // 123: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
-	54,  // 124: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
-	69,  // 125: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
-	71,  // 126: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
-	73,  // 127: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
-	106, // [106:128] is the sub-list for method output_type
-	84,  // [84:106] is the sub-list for method input_type
-	83,  // [83:84] is the sub-list for extension type_name
-	82,  // [82:83] is the sub-list for extension extendee
-	0,   // [0:82] is the sub-list for field type_name
+	73,  // 17: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	63,  // 18: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	63,  // 19: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	62,  // 20: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	73,  // 21: bridge.v1.EditMemberRequest.application:type_name -> bridge.v1.Application
+	63,  // 22: bridge.v1.EditMemberResponse.member:type_name -> bridge.v1.Member
+	63,  // 23: bridge.v1.CheckMemberResponse.member:type_name -> bridge.v1.Member
+	4,   // 24: bridge.v1.DecideMemberRequest.verb:type_name -> bridge.v1.Verb
+	66,  // 25: bridge.v1.DecideMemberRequest.documents:type_name -> bridge.v1.Document
+	75,  // 26: bridge.v1.DecideMemberRequest.mappings:type_name -> bridge.v1.Policy
+	85,  // 27: bridge.v1.DecideMemberRequest.date:type_name -> google.protobuf.Timestamp
+	63,  // 28: bridge.v1.DecideMemberResponse.member:type_name -> bridge.v1.Member
+	31,  // 29: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
+	32,  // 30: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
+	2,   // 31: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
+	35,  // 32: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
+	40,  // 33: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	63,  // 34: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	63,  // 35: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	85,  // 36: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	85,  // 37: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	45,  // 38: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	0,   // 39: bridge.v1.Person.roles:type_name -> bridge.v1.Role
+	47,  // 40: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
+	48,  // 41: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
+	85,  // 42: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	85,  // 43: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	85,  // 44: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	61,  // 45: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
+	85,  // 46: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	61,  // 47: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
+	61,  // 48: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
+	85,  // 49: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	0,   // 50: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
+	46,  // 51: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
+	0,   // 52: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
+	46,  // 53: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
+	46,  // 54: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
+	46,  // 55: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
+	0,   // 56: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
+	46,  // 57: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
+	0,   // 58: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
+	3,   // 59: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	85,  // 60: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	3,   // 61: bridge.v1.MemberSummary.amendment:type_name -> bridge.v1.State
+	73,  // 62: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	3,   // 63: bridge.v1.Member.state:type_name -> bridge.v1.State
+	85,  // 64: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	61,  // 65: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	85,  // 66: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	65,  // 67: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	65,  // 68: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	71,  // 69: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	64,  // 70: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	67,  // 71: bridge.v1.Member.amendment:type_name -> bridge.v1.Amendment
+	68,  // 72: bridge.v1.Member.report:type_name -> bridge.v1.Report
+	69,  // 73: bridge.v1.Member.barred:type_name -> bridge.v1.Barred
+	85,  // 74: bridge.v1.Member.active_since:type_name -> google.protobuf.Timestamp
+	85,  // 75: bridge.v1.Member.renew_by:type_name -> google.protobuf.Timestamp
+	85,  // 76: bridge.v1.Member.exit_at:type_name -> google.protobuf.Timestamp
+	70,  // 77: bridge.v1.Member.next:type_name -> bridge.v1.Next
+	61,  // 78: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	85,  // 79: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	61,  // 80: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
+	85,  // 81: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	4,   // 82: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	61,  // 83: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	85,  // 84: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	3,   // 85: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	66,  // 86: bridge.v1.Decision.documents:type_name -> bridge.v1.Document
+	75,  // 87: bridge.v1.Decision.mappings:type_name -> bridge.v1.Policy
+	85,  // 88: bridge.v1.Decision.date:type_name -> google.protobuf.Timestamp
+	85,  // 89: bridge.v1.Document.expires:type_name -> google.protobuf.Timestamp
+	73,  // 90: bridge.v1.Amendment.application:type_name -> bridge.v1.Application
+	3,   // 91: bridge.v1.Amendment.stage:type_name -> bridge.v1.State
+	85,  // 92: bridge.v1.Amendment.since:type_name -> google.protobuf.Timestamp
+	85,  // 93: bridge.v1.Report.at:type_name -> google.protobuf.Timestamp
+	85,  // 94: bridge.v1.Barred.at:type_name -> google.protobuf.Timestamp
+	4,   // 95: bridge.v1.Next.verb:type_name -> bridge.v1.Verb
+	0,   // 96: bridge.v1.Next.who:type_name -> bridge.v1.Role
+	72,  // 97: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	85,  // 98: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	85,  // 99: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	74,  // 100: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	75,  // 101: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	76,  // 102: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	77,  // 103: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	77,  // 104: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	66,  // 105: bridge.v1.Application.documents:type_name -> bridge.v1.Document
+	78,  // 106: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
+	85,  // 107: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
+	86,  // 108: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,   // 109: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,   // 110: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,   // 111: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	13,  // 112: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	19,  // 113: bridge.v1.Bridge.EditMember:input_type -> bridge.v1.EditMemberRequest
+	21,  // 114: bridge.v1.Bridge.CheckMember:input_type -> bridge.v1.CheckMemberRequest
+	23,  // 115: bridge.v1.Bridge.DecideMember:input_type -> bridge.v1.DecideMemberRequest
+	25,  // 116: bridge.v1.Bridge.PutDocument:input_type -> bridge.v1.PutDocumentRequest
+	27,  // 117: bridge.v1.Bridge.GetDocument:input_type -> bridge.v1.GetDocumentRequest
+	15,  // 118: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	17,  // 119: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	29,  // 120: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	33,  // 121: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	36,  // 122: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	38,  // 123: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	41,  // 124: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	43,  // 125: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	49,  // 126: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	51,  // 127: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	53,  // 128: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	55,  // 129: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	57,  // 130: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	59,  // 131: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	79,  // 132: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
+	81,  // 133: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
+	83,  // 134: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
+	7,   // 135: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10,  // 136: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	14,  // 137: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	20,  // 138: bridge.v1.Bridge.EditMember:output_type -> bridge.v1.EditMemberResponse
+	22,  // 139: bridge.v1.Bridge.CheckMember:output_type -> bridge.v1.CheckMemberResponse
+	24,  // 140: bridge.v1.Bridge.DecideMember:output_type -> bridge.v1.DecideMemberResponse
+	26,  // 141: bridge.v1.Bridge.PutDocument:output_type -> bridge.v1.PutDocumentResponse
+	28,  // 142: bridge.v1.Bridge.GetDocument:output_type -> bridge.v1.GetDocumentResponse
+	16,  // 143: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	18,  // 144: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	30,  // 145: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	34,  // 146: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	37,  // 147: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	39,  // 148: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	42,  // 149: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	44,  // 150: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	50,  // 151: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	52,  // 152: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	54,  // 153: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	56,  // 154: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	58,  // 155: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	60,  // 156: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	80,  // 157: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
+	82,  // 158: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
+	84,  // 159: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
+	135, // [135:160] is the sub-list for method output_type
+	110, // [110:135] is the sub-list for method input_type
+	109, // [109:110] is the sub-list for extension type_name
+	108, // [108:109] is the sub-list for extension extendee
+	0,   // [0:108] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -5675,7 +6957,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   69,
+			NumMessages:   80,
 			NumExtensions: 1,
 			NumServices:   1,
 		},

@@ -30,10 +30,13 @@ const (
 	Bridge_WhoAmI_FullMethodName                   = "/bridge.v1.Bridge/WhoAmI"
 	Bridge_GetStatus_FullMethodName                = "/bridge.v1.Bridge/GetStatus"
 	Bridge_ApplyMember_FullMethodName              = "/bridge.v1.Bridge/ApplyMember"
+	Bridge_EditMember_FullMethodName               = "/bridge.v1.Bridge/EditMember"
+	Bridge_CheckMember_FullMethodName              = "/bridge.v1.Bridge/CheckMember"
+	Bridge_DecideMember_FullMethodName             = "/bridge.v1.Bridge/DecideMember"
+	Bridge_PutDocument_FullMethodName              = "/bridge.v1.Bridge/PutDocument"
+	Bridge_GetDocument_FullMethodName              = "/bridge.v1.Bridge/GetDocument"
 	Bridge_GetMember_FullMethodName                = "/bridge.v1.Bridge/GetMember"
 	Bridge_ListMembers_FullMethodName              = "/bridge.v1.Bridge/ListMembers"
-	Bridge_ApproveMember_FullMethodName            = "/bridge.v1.Bridge/ApproveMember"
-	Bridge_SuspendMember_FullMethodName            = "/bridge.v1.Bridge/SuspendMember"
 	Bridge_PreviewMember_FullMethodName            = "/bridge.v1.Bridge/PreviewMember"
 	Bridge_RequestCrossCertificate_FullMethodName  = "/bridge.v1.Bridge/RequestCrossCertificate"
 	Bridge_AcceptCrossCertificate_FullMethodName   = "/bridge.v1.Bridge/AcceptCrossCertificate"
@@ -59,19 +62,29 @@ type BridgeClient interface {
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
 	// GetStatus tells how the federation stands.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
-	// ApplyMember records an application. ABORTED when the id, a mail domain, a
-	// CA name or a CA key belongs to another member.
+	// ApplyMember opens a record with a draft, or one again that is over. ABORTED
+	// when the id, a mail domain, a CA name or a CA key belongs to another member.
 	ApplyMember(ctx context.Context, in *ApplyMemberRequest, opts ...grpc.CallOption) (*ApplyMemberResponse, error)
+	// EditMember replaces what a member applied for; of an active one it proposes
+	// what is to take its place. Approvals given before are void.
+	EditMember(ctx context.Context, in *EditMemberRequest, opts ...grpc.CallOption) (*EditMemberResponse, error)
+	// CheckMember has a member examined and records what was found. That a check
+	// fails is an answer, not an error.
+	CheckMember(ctx context.Context, in *CheckMemberRequest, opts ...grpc.CallOption) (*CheckMemberResponse, error)
+	// DecideMember records one person's decision about one record. Who may, on
+	// which evidence and by how many persons depends on the verb: see Next in
+	// Member. ABORTED when the record is another than the one looked at.
+	DecideMember(ctx context.Context, in *DecideMemberRequest, opts ...grpc.CallOption) (*DecideMemberResponse, error)
+	// PutDocument stores the content of a document, for a decision or an
+	// application to name.
+	PutDocument(ctx context.Context, in *PutDocumentRequest, opts ...grpc.CallOption) (*PutDocumentResponse, error)
+	// GetDocument returns a document that the record of a member names. NOT_FOUND
+	// for any other.
+	GetDocument(ctx context.Context, in *GetDocumentRequest, opts ...grpc.CallOption) (*GetDocumentResponse, error)
 	// GetMember returns everything known about one member.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error)
 	// ListMembers returns one page of members, ordered by id.
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
-	// ApproveMember records one officer's approval of one record. Enough
-	// approvals by different persons admit the member, or bring it back after a
-	// suspension.
-	ApproveMember(ctx context.Context, in *ApproveMemberRequest, opts ...grpc.CallOption) (*ApproveMemberResponse, error)
-	// SuspendMember stops a member at once.
-	SuspendMember(ctx context.Context, in *SuspendMemberRequest, opts ...grpc.CallOption) (*SuspendMemberResponse, error)
 	// PreviewMember computes what admitting a member, as its record stands now,
 	// would change between the members in force. Nothing is recorded.
 	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
@@ -161,6 +174,56 @@ func (c *bridgeClient) ApplyMember(ctx context.Context, in *ApplyMemberRequest, 
 	return out, nil
 }
 
+func (c *bridgeClient) EditMember(ctx context.Context, in *EditMemberRequest, opts ...grpc.CallOption) (*EditMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EditMemberResponse)
+	err := c.cc.Invoke(ctx, Bridge_EditMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) CheckMember(ctx context.Context, in *CheckMemberRequest, opts ...grpc.CallOption) (*CheckMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckMemberResponse)
+	err := c.cc.Invoke(ctx, Bridge_CheckMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) DecideMember(ctx context.Context, in *DecideMemberRequest, opts ...grpc.CallOption) (*DecideMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DecideMemberResponse)
+	err := c.cc.Invoke(ctx, Bridge_DecideMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) PutDocument(ctx context.Context, in *PutDocumentRequest, opts ...grpc.CallOption) (*PutDocumentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutDocumentResponse)
+	err := c.cc.Invoke(ctx, Bridge_PutDocument_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) GetDocument(ctx context.Context, in *GetDocumentRequest, opts ...grpc.CallOption) (*GetDocumentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDocumentResponse)
+	err := c.cc.Invoke(ctx, Bridge_GetDocument_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *bridgeClient) GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetMemberResponse)
@@ -175,26 +238,6 @@ func (c *bridgeClient) ListMembers(ctx context.Context, in *ListMembersRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListMembersResponse)
 	err := c.cc.Invoke(ctx, Bridge_ListMembers_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *bridgeClient) ApproveMember(ctx context.Context, in *ApproveMemberRequest, opts ...grpc.CallOption) (*ApproveMemberResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ApproveMemberResponse)
-	err := c.cc.Invoke(ctx, Bridge_ApproveMember_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *bridgeClient) SuspendMember(ctx context.Context, in *SuspendMemberRequest, opts ...grpc.CallOption) (*SuspendMemberResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(SuspendMemberResponse)
-	err := c.cc.Invoke(ctx, Bridge_SuspendMember_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -359,19 +402,29 @@ type BridgeServer interface {
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
 	// GetStatus tells how the federation stands.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
-	// ApplyMember records an application. ABORTED when the id, a mail domain, a
-	// CA name or a CA key belongs to another member.
+	// ApplyMember opens a record with a draft, or one again that is over. ABORTED
+	// when the id, a mail domain, a CA name or a CA key belongs to another member.
 	ApplyMember(context.Context, *ApplyMemberRequest) (*ApplyMemberResponse, error)
+	// EditMember replaces what a member applied for; of an active one it proposes
+	// what is to take its place. Approvals given before are void.
+	EditMember(context.Context, *EditMemberRequest) (*EditMemberResponse, error)
+	// CheckMember has a member examined and records what was found. That a check
+	// fails is an answer, not an error.
+	CheckMember(context.Context, *CheckMemberRequest) (*CheckMemberResponse, error)
+	// DecideMember records one person's decision about one record. Who may, on
+	// which evidence and by how many persons depends on the verb: see Next in
+	// Member. ABORTED when the record is another than the one looked at.
+	DecideMember(context.Context, *DecideMemberRequest) (*DecideMemberResponse, error)
+	// PutDocument stores the content of a document, for a decision or an
+	// application to name.
+	PutDocument(context.Context, *PutDocumentRequest) (*PutDocumentResponse, error)
+	// GetDocument returns a document that the record of a member names. NOT_FOUND
+	// for any other.
+	GetDocument(context.Context, *GetDocumentRequest) (*GetDocumentResponse, error)
 	// GetMember returns everything known about one member.
 	GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error)
 	// ListMembers returns one page of members, ordered by id.
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)
-	// ApproveMember records one officer's approval of one record. Enough
-	// approvals by different persons admit the member, or bring it back after a
-	// suspension.
-	ApproveMember(context.Context, *ApproveMemberRequest) (*ApproveMemberResponse, error)
-	// SuspendMember stops a member at once.
-	SuspendMember(context.Context, *SuspendMemberRequest) (*SuspendMemberResponse, error)
 	// PreviewMember computes what admitting a member, as its record stands now,
 	// would change between the members in force. Nothing is recorded.
 	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
@@ -440,17 +493,26 @@ func (UnimplementedBridgeServer) GetStatus(context.Context, *GetStatusRequest) (
 func (UnimplementedBridgeServer) ApplyMember(context.Context, *ApplyMemberRequest) (*ApplyMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ApplyMember not implemented")
 }
+func (UnimplementedBridgeServer) EditMember(context.Context, *EditMemberRequest) (*EditMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EditMember not implemented")
+}
+func (UnimplementedBridgeServer) CheckMember(context.Context, *CheckMemberRequest) (*CheckMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckMember not implemented")
+}
+func (UnimplementedBridgeServer) DecideMember(context.Context, *DecideMemberRequest) (*DecideMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DecideMember not implemented")
+}
+func (UnimplementedBridgeServer) PutDocument(context.Context, *PutDocumentRequest) (*PutDocumentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutDocument not implemented")
+}
+func (UnimplementedBridgeServer) GetDocument(context.Context, *GetDocumentRequest) (*GetDocumentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDocument not implemented")
+}
 func (UnimplementedBridgeServer) GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMember not implemented")
 }
 func (UnimplementedBridgeServer) ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMembers not implemented")
-}
-func (UnimplementedBridgeServer) ApproveMember(context.Context, *ApproveMemberRequest) (*ApproveMemberResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ApproveMember not implemented")
-}
-func (UnimplementedBridgeServer) SuspendMember(context.Context, *SuspendMemberRequest) (*SuspendMemberResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method SuspendMember not implemented")
 }
 func (UnimplementedBridgeServer) PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewMember not implemented")
@@ -572,6 +634,96 @@ func _Bridge_ApplyMember_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Bridge_EditMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EditMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).EditMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_EditMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).EditMember(ctx, req.(*EditMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_CheckMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).CheckMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_CheckMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).CheckMember(ctx, req.(*CheckMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_DecideMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DecideMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).DecideMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_DecideMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).DecideMember(ctx, req.(*DecideMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_PutDocument_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutDocumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).PutDocument(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_PutDocument_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).PutDocument(ctx, req.(*PutDocumentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_GetDocument_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDocumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).GetDocument(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_GetDocument_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).GetDocument(ctx, req.(*GetDocumentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Bridge_GetMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetMemberRequest)
 	if err := dec(in); err != nil {
@@ -604,42 +756,6 @@ func _Bridge_ListMembers_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BridgeServer).ListMembers(ctx, req.(*ListMembersRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Bridge_ApproveMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ApproveMemberRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(BridgeServer).ApproveMember(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Bridge_ApproveMember_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(BridgeServer).ApproveMember(ctx, req.(*ApproveMemberRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Bridge_SuspendMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SuspendMemberRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(BridgeServer).SuspendMember(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Bridge_SuspendMember_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(BridgeServer).SuspendMember(ctx, req.(*SuspendMemberRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -934,20 +1050,32 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Bridge_ApplyMember_Handler,
 		},
 		{
+			MethodName: "EditMember",
+			Handler:    _Bridge_EditMember_Handler,
+		},
+		{
+			MethodName: "CheckMember",
+			Handler:    _Bridge_CheckMember_Handler,
+		},
+		{
+			MethodName: "DecideMember",
+			Handler:    _Bridge_DecideMember_Handler,
+		},
+		{
+			MethodName: "PutDocument",
+			Handler:    _Bridge_PutDocument_Handler,
+		},
+		{
+			MethodName: "GetDocument",
+			Handler:    _Bridge_GetDocument_Handler,
+		},
+		{
 			MethodName: "GetMember",
 			Handler:    _Bridge_GetMember_Handler,
 		},
 		{
 			MethodName: "ListMembers",
 			Handler:    _Bridge_ListMembers_Handler,
-		},
-		{
-			MethodName: "ApproveMember",
-			Handler:    _Bridge_ApproveMember_Handler,
-		},
-		{
-			MethodName: "SuspendMember",
-			Handler:    _Bridge_SuspendMember_Handler,
 		},
 		{
 			MethodName: "PreviewMember",

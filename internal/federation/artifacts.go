@@ -96,6 +96,7 @@ func (t Trusted) wants(s membership.Service) bool {
 type Case struct {
 	Member     membership.Member
 	RecordHash string
+	Next       []membership.Next // what could be decided now
 	Projection Projection
 	// Pending says why a projection does not agree with the record yet; empty
 	// when all do.

@@ -161,3 +161,22 @@ func (f *Federation) hasDocuments(ctx context.Context, docs []membership.Documen
 	}
 	return nil
 }
+
+// PutDocument stores the content of a document. Errors: Invalid when it is too
+// large.
+func (f *Federation) PutDocument(ctx context.Context, content []byte) (string, error) {
+	return f.Documents.Put(ctx, content)
+}
+
+// Document returns a document that the record of id names: evidence, a report,
+// or a record as it was decided upon. Errors: NotFound.
+func (f *Federation) Document(ctx context.Context, id membership.ID, hash string) ([]byte, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Names(hash) {
+		return nil, fault.New(fault.NotFound, "the record of %s names no document %q", id, hash)
+	}
+	return f.Documents.Get(ctx, hash)
+}

@@ -268,7 +268,7 @@ func (f *Federation) Case(ctx context.Context, id membership.ID) (Case, error) {
 }
 
 func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, error) {
-	c := Case{Member: m, RecordHash: m.RecordHash()}
+	c := Case{Member: m, RecordHash: m.RecordHash(), Next: m.Next(f.Now())}
 	records, err := f.Authority.Records(ctx, string(m.ID))
 	if err != nil {
 		return Case{}, fmt.Errorf("reading the ledger: %w", err)

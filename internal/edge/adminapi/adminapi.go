@@ -7,10 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -27,14 +24,19 @@ import (
 // [fault], which becomes the status of the call.
 type Federation interface {
 	Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error)
+	Edit(ctx context.Context, id membership.ID, by membership.Actor, hash string, a membership.Application) (federation.Case, error)
+	Check(ctx context.Context, id membership.ID, by membership.Actor) (federation.Case, error)
 	Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error)
+	PutDocument(ctx context.Context, content []byte) (hash string, err error)
+	// Document returns one that the record of id names, else NotFound.
+	Document(ctx context.Context, id membership.ID, hash string) ([]byte, error)
 	Case(ctx context.Context, id membership.ID) (federation.Case, error)
 	Preview(ctx context.Context, id membership.ID) (federation.Preview, error)
 	InboundRequest(ctx context.Context, id membership.ID, compatible bool) (federation.InboundRequest, error)
 	WithdrawInbound(ctx context.Context, id membership.ID, by membership.Actor, name, reason string) (federation.Case, error)
 	AcceptInbound(ctx context.Context, id membership.ID, by membership.Actor, der []byte, trial bool) (federation.InboundVerdict, error)
-	// Members returns all members, ordered by id.
-	Members(ctx context.Context) ([]membership.Member, error)
+	// Page returns at most limit members with an id above after, ordered by id.
+	Page(ctx context.Context, after membership.ID, limit int) ([]membership.Member, error)
 	Status(ctx context.Context) (federation.Status, error)
 	// Artifacts returns what is published now; nil before anything is.
 	Artifacts() *federation.Artifacts
@@ -116,62 +118,26 @@ func (s *service) ListMembers(ctx context.Context, r *proto.ListMembersRequest) 
 	if size < 1 || size > maxPage {
 		return nil, fault.New(fault.Invalid, "page_size: want 1 to %d", maxPage)
 	}
-	members, err := s.federation.Members(ctx)
-	if err != nil {
-		return nil, err
-	}
 	// The token is the last id of the page before, so members that come and go
 	// between two pages do not shift the rest.
+	var after membership.ID
 	if t := r.GetPageToken(); t != "" {
-		last, err := membership.ParseID(t)
-		if err != nil {
+		var err error
+		if after, err = membership.ParseID(t); err != nil {
 			return nil, fault.New(fault.Invalid, "page_token: not one of this service")
 		}
-		i, found := slices.BinarySearchFunc(members, last, func(m membership.Member, id membership.ID) int {
-			return strings.Compare(string(m.ID), string(id))
-		})
-		if found {
-			i++
-		}
-		members = members[i:]
+	}
+	members, err := s.federation.Page(ctx, after, size+1)
+	if err != nil {
+		return nil, err
 	}
 	out := &proto.ListMembersResponse{}
 	if len(members) > size {
 		members = members[:size]
 		out.NextPageToken = string(members[size-1].ID)
 	}
-	for _, m := range members {
-		out.Members = append(out.Members, fromMember(m))
-	}
+	out.Members = convert.Each(members, fromMember)
 	return out, nil
-}
-
-func (s *service) ApproveMember(ctx context.Context, r *proto.ApproveMemberRequest) (*proto.ApproveMemberResponse, error) {
-	if b, err := hex.DecodeString(r.GetRecordHash()); err != nil || len(b) != 32 {
-		return nil, fault.New(fault.Invalid, "record_hash: want the hex SHA-256 of the record that was looked at")
-	}
-	c, err := s.decide(ctx, r.GetId(), membership.Decision{Verb: membership.Approve, RecordHash: r.GetRecordHash(), Reason: r.GetReason()})
-	if err != nil {
-		return nil, err
-	}
-	return &proto.ApproveMemberResponse{Member: fromCase(c)}, nil
-}
-
-func (s *service) SuspendMember(ctx context.Context, r *proto.SuspendMemberRequest) (*proto.SuspendMemberResponse, error) {
-	c, err := s.decide(ctx, r.GetId(), membership.Decision{Verb: membership.Suspend, Reason: r.GetReason()})
-	if err != nil {
-		return nil, err
-	}
-	return &proto.SuspendMemberResponse{Member: fromCase(c)}, nil
-}
-
-func (s *service) decide(ctx context.Context, id string, d membership.Decision) (federation.Case, error) {
-	member, err := membership.ParseID(id)
-	if err != nil {
-		return federation.Case{}, err
-	}
-	d.By = callerOf(ctx).actor
-	return s.federation.Decide(ctx, member, d)
 }
 
 func (s *service) GetList(context.Context, *proto.GetListRequest) (*proto.GetListResponse, error) {
@@ -180,6 +146,6 @@ func (s *service) GetList(context.Context, *proto.GetListRequest) (*proto.GetLis
 		return nil, fault.New(fault.NotFound, "no list has been published yet")
 	}
 	return &proto.GetListResponse{
-		Number: a.ListNumber, List: a.List, IssuedAt: fromTime(a.ListIssuedAt), NextUpdate: fromTime(a.ListNextUpdate),
+		Number: a.ListNumber, List: a.List, IssuedAt: convert.FromTime(a.ListIssuedAt), NextUpdate: convert.FromTime(a.ListNextUpdate),
 	}, nil
 }

@@ -15,7 +15,7 @@ import (
 
 func (s *service) WhoAmI(ctx context.Context, _ *proto.WhoAmIRequest) (*proto.WhoAmIResponse, error) {
 	c := callerOf(ctx)
-	out := &proto.WhoAmIResponse{Actor: fromActor(c.actor), NotAfter: fromTime(c.notAfter)}
+	out := &proto.WhoAmIResponse{Actor: fromActor(c.actor), NotAfter: convert.FromTime(c.notAfter)}
 	for method, rule := range s.rules {
 		if sc := scope(rule, c.actor.Roles); sc != proto.Scope_SCOPE_UNSPECIFIED {
 			out.May = append(out.May, &proto.Permission{Rpc: path.Base(method), Scope: sc})
@@ -102,7 +102,7 @@ func fromPerson(p people.Person) *proto.Person {
 	}
 	if q := p.Proposal; q != nil {
 		out.Proposal = &proto.Proposal{
-			Hash: q.Hash(p.ID), By: fromActor(q.By), At: fromTime(q.At), Reason: q.Reason, Name: q.Name,
+			Hash: q.Hash(p.ID), By: fromActor(q.By), At: convert.FromTime(q.At), Reason: q.Reason, Name: q.Name,
 			Roles: convert.Each(q.Roles, convert.FromRole), Member: string(q.Member), Request: q.Request,
 		}
 	}
@@ -111,11 +111,11 @@ func fromPerson(p people.Person) *proto.Person {
 
 func fromCredential(c people.Credential) *proto.Credential {
 	out := &proto.Credential{
-		Sha256: c.SHA256, Serial: c.Serial, NotBefore: fromTime(c.NotBefore), NotAfter: fromTime(c.NotAfter), Certificate: c.Certificate,
-		IssuedAt: fromTime(c.IssuedAt), IssuedBy: convert.Each(c.IssuedBy, fromActor),
+		Sha256: c.SHA256, Serial: c.Serial, NotBefore: convert.FromTime(c.NotBefore), NotAfter: convert.FromTime(c.NotAfter), Certificate: c.Certificate,
+		IssuedAt: convert.FromTime(c.IssuedAt), IssuedBy: convert.Each(c.IssuedBy, fromActor),
 	}
 	if w := c.Withdrawal; w != nil {
-		out.WithdrawnAt, out.WithdrawnBy, out.WithdrawnReason = fromTime(w.At), fromActor(w.By), w.Reason
+		out.WithdrawnAt, out.WithdrawnBy, out.WithdrawnReason = convert.FromTime(w.At), fromActor(w.By), w.Reason
 	}
 	return out
 }

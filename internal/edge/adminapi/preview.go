@@ -24,6 +24,7 @@ func (s *service) PreviewMember(ctx context.Context, r *proto.PreviewMemberReque
 
 func fromPreview(p federation.Preview) *proto.PreviewMemberResponse {
 	return &proto.PreviewMemberResponse{
+		Digest:     p.Digest(),
 		RecordHash: p.RecordHash, Bridge: p.Bridge,
 		Members: convert.Each(p.Members, func(id membership.ID) string { return string(id) }),
 		Opened:  int32(p.Opened), Closed: int32(p.Closed), Kept: int32(p.Kept), Cut: int32(p.Cut), CutOthers: int32(p.CutOthers),

@@ -52,9 +52,28 @@ func scope(rule *bridgev1.Rule, roles []membership.Role) bridgev1.Scope {
 	return bridgev1.Scope_SCOPE_UNSPECIFIED
 }
 
+// resolve replaces a rule about decisions by that of the verb in question. What
+// the table of decisions says more, about states and persons, the register
+// holds.
+func resolve(rule *bridgev1.Rule, request any) *bridgev1.Rule {
+	r, ok := request.(interface{ GetVerb() bridgev1.Verb })
+	if !rule.GetDecides() || !ok {
+		return rule
+	}
+	out := &bridgev1.Rule{}
+	for _, role := range membership.Deciders(convert.ToVerb(r.GetVerb())) {
+		if role == membership.Applicant || role == membership.MemberRole {
+			out.Own = append(out.Own, convert.FromRole(role))
+		} else {
+			out.Roles = append(out.Roles, convert.FromRole(role))
+		}
+	}
+	return out
+}
+
 // allows reports whether rule lets by make the request.
 func allows(rule *bridgev1.Rule, by membership.Actor, request any) bool {
-	switch scope(rule, by.Roles) {
+	switch scope(resolve(rule, request), by.Roles) {
 	case bridgev1.Scope_SCOPE_ALL:
 		return true
 	case bridgev1.Scope_SCOPE_OWN:

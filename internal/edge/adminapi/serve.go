@@ -10,15 +10,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+
+	"bridge.example/membership"
 )
 
-// Bounds of what one client may cost. The largest request is an application
-// with sixteen certificates of 64 KiB.
+// Bounds of what one client may cost. The largest message is a document.
 const (
-	maxRequestBytes  = 2 << 20
-	maxResponseBytes = 16 << 20
+	maxRequestBytes  = membership.MaxDocumentBytes + 1<<10
+	maxResponseBytes = membership.MaxDocumentBytes + 1<<10
 	maxHeaderBytes   = 16 << 10
-	maxStreams       = 32 // calls in flight on one connection
+	maxStreams       = 8 // calls in flight on one connection
 	handshakeTime    = 10 * time.Second
 )
 

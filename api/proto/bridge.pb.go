@@ -553,7 +553,7 @@ type WhoAmIResponse struct {
 	Actor *Actor                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// End of validity of the certificate presented.
 	NotAfter *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
-	// What the caller may do, ordered.
+	// What the caller may do, ordered by RPC and verb.
 	May           []*Permission `protobuf:"bytes,3,rep,name=may,proto3" json:"may,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -610,12 +610,14 @@ func (x *WhoAmIResponse) GetMay() []*Permission {
 	return nil
 }
 
-// Permission is one RPC that the caller may call.
+// Permission is one RPC that the caller may call, or one decision.
 type Permission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Without the service.
-	Rpc           string `protobuf:"bytes,1,opt,name=rpc,proto3" json:"rpc,omitempty"`
-	Scope         Scope  `protobuf:"varint,2,opt,name=scope,proto3,enum=bridge.v1.Scope" json:"scope,omitempty"`
+	Rpc   string `protobuf:"bytes,1,opt,name=rpc,proto3" json:"rpc,omitempty"`
+	Scope Scope  `protobuf:"varint,2,opt,name=scope,proto3,enum=bridge.v1.Scope" json:"scope,omitempty"`
+	// Of DecideMember, which stands here once for each verb; else unspecified.
+	Verb          Verb `protobuf:"varint,3,opt,name=verb,proto3,enum=bridge.v1.Verb" json:"verb,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,6 +664,13 @@ func (x *Permission) GetScope() Scope {
 		return x.Scope
 	}
 	return Scope_SCOPE_UNSPECIFIED
+}
+
+func (x *Permission) GetVerb() Verb {
+	if x != nil {
+		return x.Verb
+	}
+	return Verb_VERB_UNSPECIFIED
 }
 
 type GetStatusRequest struct {
@@ -6118,11 +6127,12 @@ const file_bridge_proto_rawDesc = "" +
 	"\x0eWhoAmIResponse\x12&\n" +
 	"\x05actor\x18\x01 \x01(\v2\x10.bridge.v1.ActorR\x05actor\x127\n" +
 	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12'\n" +
-	"\x03may\x18\x03 \x03(\v2\x15.bridge.v1.PermissionR\x03may\"F\n" +
+	"\x03may\x18\x03 \x03(\v2\x15.bridge.v1.PermissionR\x03may\"k\n" +
 	"\n" +
 	"Permission\x12\x10\n" +
 	"\x03rpc\x18\x01 \x01(\tR\x03rpc\x12&\n" +
-	"\x05scope\x18\x02 \x01(\x0e2\x10.bridge.v1.ScopeR\x05scope\"\x12\n" +
+	"\x05scope\x18\x02 \x01(\x0e2\x10.bridge.v1.ScopeR\x05scope\x12#\n" +
+	"\x04verb\x18\x03 \x01(\x0e2\x0f.bridge.v1.VerbR\x04verb\"\x12\n" +
 	"\x10GetStatusRequest\"\xcf\x04\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
@@ -6785,165 +6795,166 @@ var file_bridge_proto_depIdxs = []int32{
 	85,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
 	8,   // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
 	1,   // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
-	85,  // 6: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	85,  // 7: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	85,  // 8: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
-	12,  // 9: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	85,  // 10: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
-	11,  // 11: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
-	85,  // 12: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
-	85,  // 13: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
-	85,  // 14: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
-	85,  // 15: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
-	3,   // 16: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	73,  // 17: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
-	63,  // 18: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
-	63,  // 19: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
-	62,  // 20: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	73,  // 21: bridge.v1.EditMemberRequest.application:type_name -> bridge.v1.Application
-	63,  // 22: bridge.v1.EditMemberResponse.member:type_name -> bridge.v1.Member
-	63,  // 23: bridge.v1.CheckMemberResponse.member:type_name -> bridge.v1.Member
-	4,   // 24: bridge.v1.DecideMemberRequest.verb:type_name -> bridge.v1.Verb
-	66,  // 25: bridge.v1.DecideMemberRequest.documents:type_name -> bridge.v1.Document
-	75,  // 26: bridge.v1.DecideMemberRequest.mappings:type_name -> bridge.v1.Policy
-	85,  // 27: bridge.v1.DecideMemberRequest.date:type_name -> google.protobuf.Timestamp
-	63,  // 28: bridge.v1.DecideMemberResponse.member:type_name -> bridge.v1.Member
-	31,  // 29: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
-	32,  // 30: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
-	2,   // 31: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
-	35,  // 32: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
-	40,  // 33: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
-	63,  // 34: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	63,  // 35: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	85,  // 36: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	85,  // 37: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
-	45,  // 38: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
-	0,   // 39: bridge.v1.Person.roles:type_name -> bridge.v1.Role
-	47,  // 40: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
-	48,  // 41: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
-	85,  // 42: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
-	85,  // 43: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
-	85,  // 44: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
-	61,  // 45: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
-	85,  // 46: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
-	61,  // 47: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
-	61,  // 48: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
-	85,  // 49: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
-	0,   // 50: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
-	46,  // 51: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
-	0,   // 52: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
-	46,  // 53: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
-	46,  // 54: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
-	46,  // 55: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
-	0,   // 56: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
-	46,  // 57: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
-	0,   // 58: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
-	3,   // 59: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	85,  // 60: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
-	3,   // 61: bridge.v1.MemberSummary.amendment:type_name -> bridge.v1.State
-	73,  // 62: bridge.v1.Member.application:type_name -> bridge.v1.Application
-	3,   // 63: bridge.v1.Member.state:type_name -> bridge.v1.State
-	85,  // 64: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
-	61,  // 65: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	85,  // 66: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
-	65,  // 67: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
-	65,  // 68: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	71,  // 69: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
-	64,  // 70: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
-	67,  // 71: bridge.v1.Member.amendment:type_name -> bridge.v1.Amendment
-	68,  // 72: bridge.v1.Member.report:type_name -> bridge.v1.Report
-	69,  // 73: bridge.v1.Member.barred:type_name -> bridge.v1.Barred
-	85,  // 74: bridge.v1.Member.active_since:type_name -> google.protobuf.Timestamp
-	85,  // 75: bridge.v1.Member.renew_by:type_name -> google.protobuf.Timestamp
-	85,  // 76: bridge.v1.Member.exit_at:type_name -> google.protobuf.Timestamp
-	70,  // 77: bridge.v1.Member.next:type_name -> bridge.v1.Next
-	61,  // 78: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	85,  // 79: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
-	61,  // 80: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	85,  // 81: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
-	4,   // 82: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
-	61,  // 83: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	85,  // 84: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	3,   // 85: bridge.v1.Decision.to:type_name -> bridge.v1.State
-	66,  // 86: bridge.v1.Decision.documents:type_name -> bridge.v1.Document
-	75,  // 87: bridge.v1.Decision.mappings:type_name -> bridge.v1.Policy
-	85,  // 88: bridge.v1.Decision.date:type_name -> google.protobuf.Timestamp
-	85,  // 89: bridge.v1.Document.expires:type_name -> google.protobuf.Timestamp
-	73,  // 90: bridge.v1.Amendment.application:type_name -> bridge.v1.Application
-	3,   // 91: bridge.v1.Amendment.stage:type_name -> bridge.v1.State
-	85,  // 92: bridge.v1.Amendment.since:type_name -> google.protobuf.Timestamp
-	85,  // 93: bridge.v1.Report.at:type_name -> google.protobuf.Timestamp
-	85,  // 94: bridge.v1.Barred.at:type_name -> google.protobuf.Timestamp
-	4,   // 95: bridge.v1.Next.verb:type_name -> bridge.v1.Verb
-	0,   // 96: bridge.v1.Next.who:type_name -> bridge.v1.Role
-	72,  // 97: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	85,  // 98: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	85,  // 99: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	74,  // 100: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	75,  // 101: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	76,  // 102: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	77,  // 103: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	77,  // 104: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	66,  // 105: bridge.v1.Application.documents:type_name -> bridge.v1.Document
-	78,  // 106: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
-	85,  // 107: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
-	86,  // 108: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
-	5,   // 109: bridge.v1.rule:type_name -> bridge.v1.Rule
-	6,   // 110: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	9,   // 111: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	13,  // 112: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	19,  // 113: bridge.v1.Bridge.EditMember:input_type -> bridge.v1.EditMemberRequest
-	21,  // 114: bridge.v1.Bridge.CheckMember:input_type -> bridge.v1.CheckMemberRequest
-	23,  // 115: bridge.v1.Bridge.DecideMember:input_type -> bridge.v1.DecideMemberRequest
-	25,  // 116: bridge.v1.Bridge.PutDocument:input_type -> bridge.v1.PutDocumentRequest
-	27,  // 117: bridge.v1.Bridge.GetDocument:input_type -> bridge.v1.GetDocumentRequest
-	15,  // 118: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	17,  // 119: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	29,  // 120: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	33,  // 121: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	36,  // 122: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	38,  // 123: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	41,  // 124: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	43,  // 125: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	49,  // 126: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
-	51,  // 127: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
-	53,  // 128: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
-	55,  // 129: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
-	57,  // 130: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
-	59,  // 131: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
-	79,  // 132: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
-	81,  // 133: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
-	83,  // 134: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
-	7,   // 135: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	10,  // 136: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	14,  // 137: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	20,  // 138: bridge.v1.Bridge.EditMember:output_type -> bridge.v1.EditMemberResponse
-	22,  // 139: bridge.v1.Bridge.CheckMember:output_type -> bridge.v1.CheckMemberResponse
-	24,  // 140: bridge.v1.Bridge.DecideMember:output_type -> bridge.v1.DecideMemberResponse
-	26,  // 141: bridge.v1.Bridge.PutDocument:output_type -> bridge.v1.PutDocumentResponse
-	28,  // 142: bridge.v1.Bridge.GetDocument:output_type -> bridge.v1.GetDocumentResponse
-	16,  // 143: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	18,  // 144: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	30,  // 145: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	34,  // 146: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	37,  // 147: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	39,  // 148: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	42,  // 149: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	44,  // 150: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	50,  // 151: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
-	52,  // 152: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
-	54,  // 153: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
-	56,  // 154: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
-	58,  // 155: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
-	60,  // 156: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
-	80,  // 157: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
-	82,  // 158: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
-	84,  // 159: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
-	135, // [135:160] is the sub-list for method output_type
-	110, // [110:135] is the sub-list for method input_type
-	109, // [109:110] is the sub-list for extension type_name
-	108, // [108:109] is the sub-list for extension extendee
-	0,   // [0:108] is the sub-list for field type_name
+	4,   // 6: bridge.v1.Permission.verb:type_name -> bridge.v1.Verb
+	85,  // 7: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	85,  // 8: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	85,  // 9: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	12,  // 10: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
+	85,  // 11: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	11,  // 12: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
+	85,  // 13: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	85,  // 14: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	85,  // 15: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	85,  // 16: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	3,   // 17: bridge.v1.StateCount.state:type_name -> bridge.v1.State
+	73,  // 18: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	63,  // 19: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
+	63,  // 20: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
+	62,  // 21: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
+	73,  // 22: bridge.v1.EditMemberRequest.application:type_name -> bridge.v1.Application
+	63,  // 23: bridge.v1.EditMemberResponse.member:type_name -> bridge.v1.Member
+	63,  // 24: bridge.v1.CheckMemberResponse.member:type_name -> bridge.v1.Member
+	4,   // 25: bridge.v1.DecideMemberRequest.verb:type_name -> bridge.v1.Verb
+	66,  // 26: bridge.v1.DecideMemberRequest.documents:type_name -> bridge.v1.Document
+	75,  // 27: bridge.v1.DecideMemberRequest.mappings:type_name -> bridge.v1.Policy
+	85,  // 28: bridge.v1.DecideMemberRequest.date:type_name -> google.protobuf.Timestamp
+	63,  // 29: bridge.v1.DecideMemberResponse.member:type_name -> bridge.v1.Member
+	31,  // 30: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
+	32,  // 31: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
+	2,   // 32: bridge.v1.PreviewPath.change:type_name -> bridge.v1.Change
+	35,  // 33: bridge.v1.RequestCrossCertificateResponse.fields:type_name -> bridge.v1.ProfileField
+	40,  // 34: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
+	63,  // 35: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	63,  // 36: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
+	85,  // 37: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	85,  // 38: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	45,  // 39: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
+	0,   // 40: bridge.v1.Person.roles:type_name -> bridge.v1.Role
+	47,  // 41: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
+	48,  // 42: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
+	85,  // 43: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	85,  // 44: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	85,  // 45: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	61,  // 46: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
+	85,  // 47: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	61,  // 48: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
+	61,  // 49: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
+	85,  // 50: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	0,   // 51: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
+	46,  // 52: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
+	0,   // 53: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
+	46,  // 54: bridge.v1.ProposePersonResponse.person:type_name -> bridge.v1.Person
+	46,  // 55: bridge.v1.ConfirmPersonResponse.person:type_name -> bridge.v1.Person
+	46,  // 56: bridge.v1.WithdrawCredentialResponse.person:type_name -> bridge.v1.Person
+	0,   // 57: bridge.v1.WithdrawRoleRequest.role:type_name -> bridge.v1.Role
+	46,  // 58: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
+	0,   // 59: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
+	3,   // 60: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
+	85,  // 61: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	3,   // 62: bridge.v1.MemberSummary.amendment:type_name -> bridge.v1.State
+	73,  // 63: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	3,   // 64: bridge.v1.Member.state:type_name -> bridge.v1.State
+	85,  // 65: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	61,  // 66: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
+	85,  // 67: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	65,  // 68: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
+	65,  // 69: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
+	71,  // 70: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	64,  // 71: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
+	67,  // 72: bridge.v1.Member.amendment:type_name -> bridge.v1.Amendment
+	68,  // 73: bridge.v1.Member.report:type_name -> bridge.v1.Report
+	69,  // 74: bridge.v1.Member.barred:type_name -> bridge.v1.Barred
+	85,  // 75: bridge.v1.Member.active_since:type_name -> google.protobuf.Timestamp
+	85,  // 76: bridge.v1.Member.renew_by:type_name -> google.protobuf.Timestamp
+	85,  // 77: bridge.v1.Member.exit_at:type_name -> google.protobuf.Timestamp
+	70,  // 78: bridge.v1.Member.next:type_name -> bridge.v1.Next
+	61,  // 79: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
+	85,  // 80: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	61,  // 81: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
+	85,  // 82: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	4,   // 83: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
+	61,  // 84: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
+	85,  // 85: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	3,   // 86: bridge.v1.Decision.to:type_name -> bridge.v1.State
+	66,  // 87: bridge.v1.Decision.documents:type_name -> bridge.v1.Document
+	75,  // 88: bridge.v1.Decision.mappings:type_name -> bridge.v1.Policy
+	85,  // 89: bridge.v1.Decision.date:type_name -> google.protobuf.Timestamp
+	85,  // 90: bridge.v1.Document.expires:type_name -> google.protobuf.Timestamp
+	73,  // 91: bridge.v1.Amendment.application:type_name -> bridge.v1.Application
+	3,   // 92: bridge.v1.Amendment.stage:type_name -> bridge.v1.State
+	85,  // 93: bridge.v1.Amendment.since:type_name -> google.protobuf.Timestamp
+	85,  // 94: bridge.v1.Report.at:type_name -> google.protobuf.Timestamp
+	85,  // 95: bridge.v1.Barred.at:type_name -> google.protobuf.Timestamp
+	4,   // 96: bridge.v1.Next.verb:type_name -> bridge.v1.Verb
+	0,   // 97: bridge.v1.Next.who:type_name -> bridge.v1.Role
+	72,  // 98: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	85,  // 99: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	85,  // 100: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	74,  // 101: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	75,  // 102: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	76,  // 103: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	77,  // 104: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	77,  // 105: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	66,  // 106: bridge.v1.Application.documents:type_name -> bridge.v1.Document
+	78,  // 107: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
+	85,  // 108: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
+	86,  // 109: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,   // 110: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,   // 111: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,   // 112: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	13,  // 113: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	19,  // 114: bridge.v1.Bridge.EditMember:input_type -> bridge.v1.EditMemberRequest
+	21,  // 115: bridge.v1.Bridge.CheckMember:input_type -> bridge.v1.CheckMemberRequest
+	23,  // 116: bridge.v1.Bridge.DecideMember:input_type -> bridge.v1.DecideMemberRequest
+	25,  // 117: bridge.v1.Bridge.PutDocument:input_type -> bridge.v1.PutDocumentRequest
+	27,  // 118: bridge.v1.Bridge.GetDocument:input_type -> bridge.v1.GetDocumentRequest
+	15,  // 119: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	17,  // 120: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	29,  // 121: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	33,  // 122: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	36,  // 123: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	38,  // 124: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	41,  // 125: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	43,  // 126: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	49,  // 127: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	51,  // 128: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	53,  // 129: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	55,  // 130: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	57,  // 131: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	59,  // 132: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	79,  // 133: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
+	81,  // 134: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
+	83,  // 135: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
+	7,   // 136: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10,  // 137: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	14,  // 138: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	20,  // 139: bridge.v1.Bridge.EditMember:output_type -> bridge.v1.EditMemberResponse
+	22,  // 140: bridge.v1.Bridge.CheckMember:output_type -> bridge.v1.CheckMemberResponse
+	24,  // 141: bridge.v1.Bridge.DecideMember:output_type -> bridge.v1.DecideMemberResponse
+	26,  // 142: bridge.v1.Bridge.PutDocument:output_type -> bridge.v1.PutDocumentResponse
+	28,  // 143: bridge.v1.Bridge.GetDocument:output_type -> bridge.v1.GetDocumentResponse
+	16,  // 144: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	18,  // 145: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	30,  // 146: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	34,  // 147: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	37,  // 148: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	39,  // 149: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	42,  // 150: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	44,  // 151: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	50,  // 152: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	52,  // 153: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	54,  // 154: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	56,  // 155: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	58,  // 156: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	60,  // 157: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	80,  // 158: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
+	82,  // 159: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
+	84,  // 160: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
+	136, // [136:161] is the sub-list for method output_type
+	111, // [111:136] is the sub-list for method input_type
+	110, // [110:111] is the sub-list for extension type_name
+	109, // [109:110] is the sub-list for extension extendee
+	0,   // [0:109] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }

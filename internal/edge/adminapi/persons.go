@@ -1,11 +1,8 @@
 package adminapi
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
-	"path"
-	"slices"
 
 	"bridge.example/api/convert"
 	"bridge.example/api/proto"
@@ -15,14 +12,9 @@ import (
 
 func (s *service) WhoAmI(ctx context.Context, _ *proto.WhoAmIRequest) (*proto.WhoAmIResponse, error) {
 	c := callerOf(ctx)
-	out := &proto.WhoAmIResponse{Actor: fromActor(c.actor), NotAfter: convert.FromTime(c.notAfter)}
-	for method, rule := range s.rules {
-		if sc := scope(rule, c.actor.Roles); sc != proto.Scope_SCOPE_UNSPECIFIED {
-			out.May = append(out.May, &proto.Permission{Rpc: path.Base(method), Scope: sc})
-		}
-	}
-	slices.SortFunc(out.May, func(a, b *proto.Permission) int { return cmp.Compare(a.Rpc, b.Rpc) })
-	return out, nil
+	return &proto.WhoAmIResponse{
+		Actor: fromActor(c.actor), NotAfter: convert.FromTime(c.notAfter), May: permissions(s.rules, c.actor.Roles),
+	}, nil
 }
 
 func (s *service) ListPersons(ctx context.Context, _ *proto.ListPersonsRequest) (*proto.ListPersonsResponse, error) {

@@ -1,6 +1,8 @@
 package adminapi
 
 import (
+	"cmp"
+	"path"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -52,16 +54,14 @@ func scope(rule *bridgev1.Rule, roles []membership.Role) bridgev1.Scope {
 	return bridgev1.Scope_SCOPE_UNSPECIFIED
 }
 
-// resolve replaces a rule about decisions by that of the verb in question. What
-// the table of decisions says more, about states and persons, the register
-// holds.
-func resolve(rule *bridgev1.Rule, request any) *bridgev1.Rule {
-	r, ok := request.(interface{ GetVerb() bridgev1.Verb })
-	if !rule.GetDecides() || !ok {
+// resolve replaces a rule about decisions by that of one verb. What the table of
+// decisions says more, about states and persons, the register holds.
+func resolve(rule *bridgev1.Rule, v bridgev1.Verb) *bridgev1.Rule {
+	if !rule.GetDecides() {
 		return rule
 	}
 	out := &bridgev1.Rule{}
-	for _, role := range membership.Deciders(convert.ToVerb(r.GetVerb())) {
+	for _, role := range membership.Deciders(convert.ToVerb(v)) {
 		if role == membership.Applicant || role == membership.MemberRole {
 			out.Own = append(out.Own, convert.FromRole(role))
 		} else {
@@ -71,9 +71,33 @@ func resolve(rule *bridgev1.Rule, request any) *bridgev1.Rule {
 	return out
 }
 
+// permissions are what a person with these roles may call and decide, ordered.
+func permissions(rules map[string]*bridgev1.Rule, roles []membership.Role) (out []*bridgev1.Permission) {
+	for method, rule := range rules {
+		verbs := []membership.Verb{""}
+		if rule.GetDecides() {
+			verbs = membership.Verbs()
+		}
+		for _, v := range verbs {
+			p := &bridgev1.Permission{Rpc: path.Base(method), Verb: convert.FromVerb(v)}
+			if p.Scope = scope(resolve(rule, p.Verb), roles); p.Scope != bridgev1.Scope_SCOPE_UNSPECIFIED {
+				out = append(out, p)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b *bridgev1.Permission) int {
+		return cmp.Or(cmp.Compare(a.Rpc, b.Rpc), cmp.Compare(a.Verb, b.Verb))
+	})
+	return out
+}
+
 // allows reports whether rule lets by make the request.
 func allows(rule *bridgev1.Rule, by membership.Actor, request any) bool {
-	switch scope(resolve(rule, request), by.Roles) {
+	var verb bridgev1.Verb
+	if r, ok := request.(interface{ GetVerb() bridgev1.Verb }); ok {
+		verb = r.GetVerb()
+	}
+	switch scope(resolve(rule, verb), by.Roles) {
 	case bridgev1.Scope_SCOPE_ALL:
 		return true
 	case bridgev1.Scope_SCOPE_OWN:

@@ -4167,7 +4167,10 @@ type Member struct {
 	RenewBy     *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=renew_by,json=renewBy,proto3" json:"renew_by,omitempty"`
 	ExitAt      *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=exit_at,json=exitAt,proto3" json:"exit_at,omitempty"`
 	// What could be decided now.
-	Next          []*Next `protobuf:"bytes,22,rep,name=next,proto3" json:"next,omitempty"`
+	Next []*Next `protobuf:"bytes,22,rep,name=next,proto3" json:"next,omitempty"`
+	// How often the record was opened for decisions: part of what record_hash is
+	// over.
+	Round         int32 `protobuf:"varint,23,opt,name=round,proto3" json:"round,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4347,6 +4350,13 @@ func (x *Member) GetNext() []*Next {
 		return x.Next
 	}
 	return nil
+}
+
+func (x *Member) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
 }
 
 // AcceptedCertificate is one that the member's CA issued to the bridge CA.
@@ -6387,7 +6397,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12!\n" +
 	"\fmail_domains\x18\x05 \x03(\tR\vmailDomains\x12\x1c\n" +
 	"\tapprovals\x18\x06 \x01(\x05R\tapprovals\x12.\n" +
-	"\tamendment\x18\a \x01(\x0e2\x10.bridge.v1.StateR\tamendment\"\xc8\a\n" +
+	"\tamendment\x18\a \x01(\x0e2\x10.bridge.v1.StateR\tamendment\"\xde\a\n" +
 	"\x06Member\x128\n" +
 	"\vapplication\x18\x01 \x01(\v2\x16.bridge.v1.ApplicationR\vapplication\x12\x1f\n" +
 	"\vrecord_hash\x18\x02 \x01(\tR\n" +
@@ -6415,7 +6425,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\factive_since\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\vactiveSince\x125\n" +
 	"\brenew_by\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\arenewBy\x123\n" +
 	"\aexit_at\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x06exitAt\x12#\n" +
-	"\x04next\x18\x16 \x03(\v2\x0f.bridge.v1.NextR\x04nextJ\x04\b\t\x10\n" +
+	"\x04next\x18\x16 \x03(\v2\x0f.bridge.v1.NextR\x04next\x12\x14\n" +
+	"\x05round\x18\x17 \x01(\x05R\x05roundJ\x04\b\t\x10\n" +
 	"\"\x91\x02\n" +
 	"\x13AcceptedCertificate\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12 \n" +

@@ -60,7 +60,7 @@ func fromCase(c federation.Case) *proto.Member {
 			}
 			return out
 		}),
-		Halted: m.Halted, Prepared: m.Prepared,
+		Halted: m.Halted, Prepared: m.Prepared, Round: int32(m.Round),
 		Barred: convert.Each(m.Barred, func(b membership.Barred) *proto.Barred {
 			return &proto.Barred{Certificate: b.Certificate, Reason: b.Reason, At: convert.FromTime(b.At)}
 		}),

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"time"
 
 	"bridge.example/membership"
 )
@@ -19,6 +20,9 @@ var (
 	Emil = person("emil", membership.Approver)
 	Finn = person("finn", membership.Signer)
 )
+
+// Office are all of them.
+func Office() []membership.Actor { return []membership.Actor{Ada, Bob, Cleo, Dora, Emil, Finn} }
 
 func person(name string, roles ...membership.Role) membership.Actor {
 	h := sha256.Sum256([]byte(name))
@@ -113,15 +117,38 @@ func (d Desk) Document(ctx context.Context, kind membership.DocumentKind) (membe
 	return membership.Document{Kind: kind, Hash: Hash(content), Name: string(kind) + ".txt"}, nil
 }
 
-// Admit takes the steps that are left until a submitted or drafted member is
-// active.
+// Admit takes the steps that are left until a record is in force, whether a
+// draft, an amendment or halfway.
 func (d Desk) Admit(ctx context.Context, id membership.ID) error {
-	for _, s := range Admission() {
+	return d.Follow(ctx, id, Admission())
+}
+
+// Follow takes those of steps that are still to be taken.
+func (d Desk) Follow(ctx context.Context, id membership.ID, steps []Step) error {
+	for _, s := range steps {
+		m, err := d.Member(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !s.due(m) {
+			continue
+		}
 		if err := d.Take(ctx, id, s); err != nil {
 			return fmt.Errorf("%s by %s: %w", s.Verb, s.By.Person, err)
 		}
 	}
 	return nil
+}
+
+// due reports whether m waits for s. Once more than it must, a record is
+// examined when it is approved, for the desks where activating does not.
+func (s Step) due(m membership.Member) bool {
+	if s.Verb == membership.Check {
+		return m.Stage() == membership.Submitted || m.Stage() == membership.Approved
+	}
+	return slices.ContainsFunc(m.Next(time.Now()), func(n membership.Next) bool {
+		return n.Verb == s.Verb && !slices.Contains(n.Given, s.By.Person)
+	})
 }
 
 // Declared are the documents that an application needs to be submitted.

@@ -18,9 +18,11 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"bridge.example/api/convert"
 	"bridge.example/api/proto"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/lab"
 	"bridge.example/membership"
 )
 
@@ -39,57 +41,18 @@ func application(t *testing.T, id string) *proto.Application {
 		Anchors:       []*proto.CA{{Certificate: der("root"), Ocsp: []string{"http://o.example/"}, Crl: []string{"http://c.example/"}, TestSerials: &proto.TestSerials{Valid: "1a", Revoked: "2b", Unused: "3c"}}},
 		Intermediates: []*proto.CA{{Certificate: der("issuing")}}, CrossCertificates: [][]byte{der("cross")}, CrossProfile: "compatible",
 		DirectoryNames: []string{"O=" + id}, ExcludedDomains: []string{"guests." + id + ".example"},
-	}
-}
-
-func TestAdmission(t *testing.T) {
-	i := start(t, newFake(t), quiet)
-	anna, bert := i.as(t, "anna"), i.as(t, "bert")
-	ctx := t.Context()
-
-	app := application(t, "alpha")
-	applied, err := anna.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: app})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(app, applied.Member.Application, protocmp.Transform()); d != "" {
-		t.Errorf("the record is not what was sent (-sent +recorded):\n%s", d)
-	}
-	if m := applied.Member; m.State != proto.State_STATE_APPLIED || m.AppliedBy.Person != "anna" || m.ApprovalsNeeded != 2 {
-		t.Errorf("after applying: state %s by %q, %d approvals needed", m.State, m.AppliedBy.Person, m.ApprovalsNeeded)
-	}
-	approval := &proto.ApproveMemberRequest{Id: "alpha", RecordHash: applied.Member.RecordHash, Reason: "met in person"}
-	if _, err := anna.ApproveMember(ctx, approval); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := anna.ApproveMember(ctx, approval); status.Code(err) != codes.Aborted {
-		t.Errorf("one officer approving twice: %v", err)
-	}
-	// Another credential of the same person is the same person.
-	if _, err := i.as(t, "anna").ApproveMember(ctx, approval); status.Code(err) != codes.Aborted {
-		t.Errorf("one officer approving with two credentials: %v", err)
-	}
-	approved, err := bert.ApproveMember(ctx, approval)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m := approved.Member; m.State != proto.State_STATE_ACTIVE || len(m.Decisions) != 2 || m.Decisions[1].To != m.State || m.Decisions[1].By.Person != "bert" {
-		t.Errorf("after two approvals: %v", m)
-	}
-	suspended, err := bert.SuspendMember(ctx, &proto.SuspendMemberRequest{Id: "alpha", Reason: "CRL expired"})
-	if err != nil || suspended.Member.State != proto.State_STATE_SUSPENDED {
-		t.Errorf("suspending: %v, %v", suspended, err)
-	}
-	got, err := anna.GetMember(ctx, &proto.GetMemberRequest{Id: "alpha"})
-	if d := cmp.Diff(suspended.GetMember(), got.GetMember(), protocmp.Transform()); err != nil || d != "" {
-		t.Errorf("the member shown is not the one decided on: %v\n%s", err, d)
+		RegisterNumber: "HRB 1", Address: "1 Main Street", Sector: "health", Website: "https://" + id + ".example/", Languages: []string{"de"},
+		Services: []string{"list", "cross-certificate"}, Delivery: "to-end", Escrow: true,
+		Documents: convert.Each(lab.Declared(), convert.FromDocument),
 	}
 }
 
 func TestRefusals(t *testing.T) {
 	client := start(t, newFake(t), quiet).as(t, "anna")
 	ctx := t.Context()
-	hash := strings.Repeat("0", 64)
+	decide := func(r *proto.DecideMemberRequest) func() error {
+		return func() error { _, err := client.DecideMember(ctx, r); return err }
+	}
 	for _, tt := range []struct {
 		name string
 		call func() error
@@ -98,15 +61,21 @@ func TestRefusals(t *testing.T) {
 		{"no application", func() error { _, err := client.ApplyMember(ctx, &proto.ApplyMemberRequest{}); return err }, codes.InvalidArgument},
 		{"an id that cannot be", func() error { _, err := client.GetMember(ctx, &proto.GetMemberRequest{Id: "../x"}); return err }, codes.InvalidArgument},
 		{"a member nobody knows", func() error { _, err := client.GetMember(ctx, &proto.GetMemberRequest{Id: "gamma"}); return err }, codes.NotFound},
-		{"approving without a hash", func() error {
-			_, err := client.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: "gamma"})
-			return err
-		}, codes.InvalidArgument},
-		{"approving nobody", func() error {
-			_, err := client.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: "gamma", RecordHash: hash})
+		{"approving nobody", decide(&proto.DecideMemberRequest{Id: "gamma", Verb: proto.Verb_VERB_APPROVE, RecordHash: strings.Repeat("0", 64)}), codes.NotFound},
+		{"suspending an empty id", decide(&proto.DecideMemberRequest{Verb: proto.Verb_VERB_SUSPEND}), codes.InvalidArgument},
+		{"a verb of nobody", decide(&proto.DecideMemberRequest{Id: "gamma", Verb: proto.Verb_VERB_EDIT}), codes.PermissionDenied},
+		{"a verb of the calendar", decide(&proto.DecideMemberRequest{Id: "gamma", Verb: proto.Verb_VERB_LAPSE}), codes.PermissionDenied},
+		{"a verb of tomorrow", decide(&proto.DecideMemberRequest{Id: "gamma", Verb: 1000}), codes.PermissionDenied},
+		{"editing nobody", func() error {
+			_, err := client.EditMember(ctx, &proto.EditMemberRequest{Id: "gamma", Application: application(t, "gamma")})
 			return err
 		}, codes.NotFound},
-		{"suspending an empty id", func() error { _, err := client.SuspendMember(ctx, &proto.SuspendMemberRequest{}); return err }, codes.InvalidArgument},
+		{"checking nobody", func() error { _, err := client.CheckMember(ctx, &proto.CheckMemberRequest{Id: "gamma"}); return err }, codes.NotFound},
+		{"an empty document", func() error { _, err := client.PutDocument(ctx, &proto.PutDocumentRequest{Id: "gamma"}); return err }, codes.InvalidArgument},
+		{"a document too large", func() error {
+			_, err := client.PutDocument(ctx, &proto.PutDocumentRequest{Id: "gamma", Content: make([]byte, membership.MaxDocumentBytes+1)})
+			return err
+		}, codes.InvalidArgument},
 		{"a list before the first", func() error { _, err := client.GetList(ctx, &proto.GetListRequest{}); return err }, codes.NotFound},
 		{"a page too large", func() error { _, err := client.ListMembers(ctx, &proto.ListMembersRequest{PageSize: 501}); return err }, codes.InvalidArgument},
 		{"a negative page", func() error { _, err := client.ListMembers(ctx, &proto.ListMembersRequest{PageSize: -1}); return err }, codes.InvalidArgument},
@@ -115,7 +84,7 @@ func TestRefusals(t *testing.T) {
 			return err
 		}, codes.InvalidArgument},
 		{"a request too large", func() error {
-			_, err := client.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: &proto.Application{Name: strings.Repeat("x", 3<<20)}})
+			_, err := client.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: &proto.Application{Name: strings.Repeat("x", 9<<20)}})
 			return err
 		}, codes.ResourceExhausted},
 	} {
@@ -189,6 +158,10 @@ func TestPreview(t *testing.T) {
 		}, {Change: proto.Change_CHANGE_CLOSES}, {Change: proto.Change_CHANGE_STAYS}},
 		Overlaps: []*proto.Overlap{{Kind: "mail domain", Name: "a.example", With: "beta", Other: "example"}},
 	}
+	if len(got.Digest) != 64 {
+		t.Errorf("got digest %q", got.Digest)
+	}
+	want.Digest = got.Digest
 	if d := cmp.Diff(want, got, protocmp.Transform()); d != "" {
 		t.Errorf("the preview differs (-want +got):\n%s", d)
 	}
@@ -255,10 +228,16 @@ func TestWhoAmI(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(cert.Certificate[0])
+	own := func(rpc string, v proto.Verb) *proto.Permission {
+		return &proto.Permission{Rpc: rpc, Verb: v, Scope: proto.Scope_SCOPE_OWN}
+	}
+	all := func(rpc string) *proto.Permission {
+		return &proto.Permission{Rpc: rpc, Scope: proto.Scope_SCOPE_ALL}
+	}
 	want := []*proto.Permission{
-		{Rpc: "ApplyMember", Scope: proto.Scope_SCOPE_OWN}, {Rpc: "BuildPath", Scope: proto.Scope_SCOPE_ALL}, {Rpc: "GetList", Scope: proto.Scope_SCOPE_ALL},
-		{Rpc: "GetMember", Scope: proto.Scope_SCOPE_OWN}, {Rpc: "RenewCredential", Scope: proto.Scope_SCOPE_ALL}, {Rpc: "RequestCrossCertificate", Scope: proto.Scope_SCOPE_OWN},
-		{Rpc: "WhoAmI", Scope: proto.Scope_SCOPE_ALL}, {Rpc: "WithdrawCredential", Scope: proto.Scope_SCOPE_SELF}, {Rpc: "WithdrawRole", Scope: proto.Scope_SCOPE_SELF},
+		own("ApplyMember", 0), all("BuildPath"), own("DecideMember", proto.Verb_VERB_SUBMIT), own("DecideMember", proto.Verb_VERB_WITHDRAW), own("EditMember", 0),
+		own("GetDocument", 0), all("GetList"), own("GetMember", 0), own("PutDocument", 0), all("RenewCredential"), own("RequestCrossCertificate", 0),
+		all("WhoAmI"), {Rpc: "WithdrawCredential", Scope: proto.Scope_SCOPE_SELF}, {Rpc: "WithdrawRole", Scope: proto.Scope_SCOPE_SELF},
 	}
 	if d := cmp.Diff(want, got.May, protocmp.Transform()); d != "" {
 		t.Errorf("what an applicant may (-want +got):\n%s", d)
@@ -314,7 +293,7 @@ func TestStatusAndList(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &proto.GetStatusResponse{Version: "v1", Bridge: "CN=Bridge", ListNumber: 7, Members: []*proto.StateCount{
-		{State: proto.State_STATE_APPLIED, Count: 2}, {State: proto.State_STATE_ACTIVE, Count: 3}, {State: proto.State_STATE_SUSPENDED, Count: 1},
+		{State: proto.State_STATE_DRAFT, Count: 2}, {State: proto.State_STATE_ACTIVE, Count: 3}, {State: proto.State_STATE_SUSPENDED, Count: 1},
 	}}
 	if d := cmp.Diff(want, st, protocmp.Transform()); d != "" {
 		t.Errorf("status (-want +got):\n%s", d)

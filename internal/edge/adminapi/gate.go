@@ -38,9 +38,9 @@ func callerOf(ctx context.Context) caller {
 	return c
 }
 
-// callTime bounds one call. A decision may wait a minute for the projections
-// to follow.
-const callTime = 90 * time.Second
+// callTime bounds one call. An examination may take five minutes, and whoever
+// puts a member into force waits another for the projections to follow.
+const callTime = 7 * time.Minute
 
 // gate is the one way in: every call passes it.
 type gate struct {

@@ -98,10 +98,48 @@ func expected(rule *bridgev1.Rule, v visitor) string {
 	return "-"
 }
 
+// deed is what the matrix has a line for: an RPC, or one decision.
+type deed struct {
+	name   string
+	method protoreflect.MethodDescriptor
+	verb   membership.Verb
+	rule   *bridgev1.Rule // what bridge.proto or the table of decisions says
+}
+
+func deeds(t *testing.T) (out []deed) {
+	t.Helper()
+	methods := bridgev1.File_bridge_proto.Services().ByName("Bridge").Methods()
+	for j := range methods.Len() {
+		m := methods.Get(j)
+		rule, ok := proto.GetExtension(m.Options(), bridgev1.E_Rule).(*bridgev1.Rule)
+		if !ok || rule == nil {
+			t.Fatalf("%s has no rule", m.Name())
+		}
+		if !rule.Decides {
+			out = append(out, deed{string(m.Name()), m, "", rule})
+			continue
+		}
+		out = append(out, deed{string(m.Name()) + " of none", m, "", &bridgev1.Rule{}})
+		for _, v := range membership.Verbs() {
+			d := deed{string(m.Name()) + " " + string(v), m, v, &bridgev1.Rule{}}
+			for _, r := range membership.Deciders(v) {
+				if r == membership.Applicant || r == membership.MemberRole {
+					d.rule.Own = append(d.rule.Own, convert.FromRole(r))
+				} else {
+					d.rule.Roles = append(d.rule.Roles, convert.FromRole(r))
+				}
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // ask makes a call about the member and person named, and reports whether the
 // gate let it in. Whatever else is wrong with the request does not matter.
-func ask(t *testing.T, v visitor, m protoreflect.MethodDescriptor, member, person string) bool {
+func ask(t *testing.T, v visitor, d deed, member, person string) bool {
 	t.Helper()
+	m := d.method
 	request := dynamicpb.NewMessage(m.Input())
 	set := func(to protoreflect.Message, name protoreflect.Name, value string) {
 		if f := to.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind {
@@ -113,10 +151,13 @@ func ask(t *testing.T, v visitor, m protoreflect.MethodDescriptor, member, perso
 	if f := m.Input().Fields().ByName("application"); f != nil {
 		set(request.Mutable(f).Message(), "id", member)
 	}
+	if f := m.Input().Fields().ByName("verb"); f != nil {
+		request.Set(f, protoreflect.ValueOfEnum(convert.FromVerb(d.verb).Number()))
+	}
 	err := v.conn.Invoke(t.Context(), fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), request, dynamicpb.NewMessage(m.Output()))
 	switch s := status.Convert(err); {
 	case s.Code() == codes.Internal, s.Code() == codes.Unimplemented, s.Code() == codes.Unknown:
-		t.Errorf("%s calls %s: %v", v.name, m.Name(), err)
+		t.Errorf("%s calls %s: %v", v.name, d.name, err)
 	case s.Code() == codes.Unavailable:
 		return false // the handshake; how that is said depends on who closes first
 	case s.Code() == codes.PermissionDenied:
@@ -126,38 +167,53 @@ func ask(t *testing.T, v visitor, m protoreflect.MethodDescriptor, member, perso
 	return true
 }
 
-// TestMatrix has every kind of caller make every call, and holds the answers
-// against the options in bridge.proto and a table for people to read.
+// may is what a person was told of a deed, as in the table.
+func (v visitor) may(t *testing.T, d deed) string {
+	t.Helper()
+	me, err := bridgev1.NewBridgeClient(v.conn).WhoAmI(t.Context(), &bridgev1.WhoAmIRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range me.May {
+		if p.Rpc == string(d.method.Name()) && p.Verb == convert.FromVerb(d.verb) {
+			return map[bridgev1.Scope]string{bridgev1.Scope_SCOPE_ALL: "yes", bridgev1.Scope_SCOPE_OWN: "own", bridgev1.Scope_SCOPE_SELF: "self"}[p.Scope]
+		}
+	}
+	return "-"
+}
+
+// TestMatrix has every kind of caller make every call and try every decision,
+// and holds the answers against bridge.proto, the table of decisions, what
+// WhoAmI promises, and a table for people to read.
 func TestMatrix(t *testing.T) {
 	i := start(t, newFake(t), quiet)
 	all := visitors(t, i)
 	var table bytes.Buffer
-	fmt.Fprintf(&table, "Who may call what, made by the tests from bridge.proto.\nown: about the member for whom they act; self: about themselves.\n\n%-26s", "")
+	fmt.Fprintf(&table, "Who may call and decide what, made by the tests from bridge.proto and membership.\nown: about the member for whom they act; self: about themselves.\n\n%-26s", "")
 	for _, v := range all {
 		fmt.Fprintf(&table, "%-11s", v.name)
 	}
 	table.WriteString("\n")
-	methods := bridgev1.File_bridge_proto.Services().ByName("Bridge").Methods()
-	for j := range methods.Len() {
-		m := methods.Get(j)
-		rule, ok := proto.GetExtension(m.Options(), bridgev1.E_Rule).(*bridgev1.Rule)
-		if !ok || rule == nil {
-			t.Fatalf("%s has no rule", m.Name())
-		}
-		fmt.Fprintf(&table, "%-26s", m.Name())
+	for _, d := range deeds(t) {
+		fmt.Fprintf(&table, "%-26s", d.name)
 		for _, v := range all {
 			self := string(v.role) + "-1"
-			want, got := expected(rule, v), "-"
+			want, got := expected(d.rule, v), "-"
 			switch {
-			case ask(t, v, m, "beta", "somebody"):
+			case ask(t, v, d, "beta", "somebody"):
 				got = "yes"
-			case ask(t, v, m, "alpha", "somebody"):
+			case ask(t, v, d, "alpha", "somebody"):
 				got = "own"
-			case ask(t, v, m, "beta", self):
+			case ask(t, v, d, "beta", self):
 				got = "self"
 			}
 			if got != want {
-				t.Errorf("%s calls %s: got %q, want %q", v.name, m.Name(), got, want)
+				t.Errorf("%s calls %s: got %q, want %q", v.name, d.name, got, want)
+			}
+			if v.role != "" {
+				if told := v.may(t, d); told != want {
+					t.Errorf("%s was told %q about %s, want %q", v.name, told, d.name, want)
+				}
 			}
 			fmt.Fprintf(&table, "%-11s", want)
 		}
@@ -290,9 +346,9 @@ func TestPaths(t *testing.T) {
 	officer := i.ca.issue(t, "anna", x509.ExtKeyUsageClientAuth)
 	i.enrol(t, "anna", officer, "", membership.Auditor)
 	for _, path := range []string{
-		"bridge.v1.Bridge/SuspendMember", "//bridge.v1.Bridge/SuspendMember", "/bridge.v1.Bridge//SuspendMember", "/bridge.v1.Bridge/SuspendMember/",
-		"/bridge.v1.bridge/SuspendMember", "/bridge.v1.Bridge/suspendmember", "/bridge.v1.Bridge/BuildPath/../SuspendMember", "/bridge.v1.Bridge/SuspendMember?x",
-		"/bridge.v1.Bridge/%53uspendMember", "/x/../bridge.v1.Bridge/SuspendMember", "*", "", "/", "/bridge.v1.Bridge/", "/bridge.v1.Bridge/Novelty",
+		"bridge.v1.Bridge/DecideMember", "//bridge.v1.Bridge/DecideMember", "/bridge.v1.Bridge//DecideMember", "/bridge.v1.Bridge/DecideMember/",
+		"/bridge.v1.bridge/DecideMember", "/bridge.v1.Bridge/decidemember", "/bridge.v1.Bridge/BuildPath/../DecideMember", "/bridge.v1.Bridge/DecideMember?x",
+		"/bridge.v1.Bridge/%44ecideMember", "/x/../bridge.v1.Bridge/DecideMember", "*", "", "/", "/bridge.v1.Bridge/", "/bridge.v1.Bridge/Novelty",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 		"/grpc.health.v1.Health/Check", "/grpc.channelz.v1.Channelz/GetServers",
 	} {

@@ -88,6 +88,7 @@ type fake struct {
 	err       error // of Status
 	panics    bool  // in Status
 	artifacts *federation.Artifacts
+	store     *boltstore.Store
 }
 
 func newFake(t *testing.T) *fake {
@@ -97,18 +98,51 @@ func newFake(t *testing.T) *fake {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return &fake{Register: membership.NewRegister(store.Members(), membership.Options{Log: slog.New(slog.DiscardHandler)})}
+	return &fake{Register: membership.NewRegister(store.Members(), membership.Options{Log: slog.New(slog.DiscardHandler)}), store: store}
 }
 
 func caseOf(m membership.Member, err error) (federation.Case, error) {
 	if err != nil {
 		return federation.Case{}, err
 	}
-	return federation.Case{Member: m, RecordHash: m.RecordHash()}, nil
+	return federation.Case{Member: m, RecordHash: m.RecordHash(), Next: m.Next(time.Now())}, nil
 }
 
 func (f *fake) Apply(ctx context.Context, by membership.Actor, a membership.Application) (federation.Case, error) {
 	return caseOf(f.Register.Apply(ctx, by, a))
+}
+
+func (f *fake) Edit(ctx context.Context, id membership.ID, by membership.Actor, hash string, a membership.Application) (federation.Case, error) {
+	return caseOf(f.Register.Edit(ctx, id, by, hash, a))
+}
+
+// Check finds nothing wrong.
+func (f *fake) Check(ctx context.Context, id membership.ID, by membership.Actor) (federation.Case, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return federation.Case{}, err
+	}
+	hash, err := f.PutDocument(ctx, []byte("nothing is wrong"))
+	if err != nil {
+		return federation.Case{}, err
+	}
+	return caseOf(f.Register.Examined(ctx, id, by, membership.Report{Document: hash, RecordHash: m.RecordHash(), Passed: true}))
+}
+
+func (f *fake) PutDocument(ctx context.Context, content []byte) (string, error) {
+	return f.store.Documents().Put(ctx, content)
+}
+
+// Document gives out what the record names.
+func (f *fake) Document(ctx context.Context, id membership.ID, hash string) ([]byte, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Names(hash) {
+		return nil, fault.New(fault.NotFound, "no such document")
+	}
+	return f.store.Documents().Get(ctx, hash)
 }
 
 func (f *fake) Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error) {
@@ -171,7 +205,7 @@ func (f *fake) Status(context.Context) (federation.Status, error) {
 	}
 	return federation.Status{
 		Bridge: "CN=Bridge", ListNumber: 7,
-		Members: map[membership.State]int{membership.Suspended: 1, membership.Applied: 2, membership.Active: 3},
+		Members: map[membership.State]int{membership.Suspended: 1, membership.Draft: 2, membership.Active: 3},
 	}, f.err
 }
 
@@ -264,10 +298,14 @@ func (i interfaceAt) enrol(t *testing.T, id people.ID, cert tls.Certificate, mem
 	}
 }
 
-// as returns a client for a person, officer and approver, with a new credential.
-func (i interfaceAt) as(t *testing.T, person string) proto.BridgeClient {
+// as returns a client for a person with these roles, officer and approver if
+// none, with a new credential.
+func (i interfaceAt) as(t *testing.T, person string, roles ...membership.Role) proto.BridgeClient {
 	t.Helper()
+	if roles == nil {
+		roles = []membership.Role{membership.Officer, membership.Approver}
+	}
 	cert := i.ca.issue(t, person, x509.ExtKeyUsageClientAuth)
-	i.enrol(t, people.ID(person), cert, "", membership.Officer, membership.Approver)
+	i.enrol(t, people.ID(person), cert, "", roles...)
 	return proto.NewBridgeClient(i.dial(t, nil, cert))
 }

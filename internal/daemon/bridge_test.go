@@ -15,6 +15,7 @@ import (
 	"bridge.example/internal/ceremony"
 	"bridge.example/internal/daemon"
 	"bridge.example/internal/lab"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
@@ -25,20 +26,26 @@ import (
 // documentation (RFC 5612).
 const level = "1.3.6.1.4.1.32473.1.1"
 
-var officers = []string{"ada", "grace"}
+// persons are those of the lab, each with one duty.
+func persons() (out []people.Person) {
+	for _, a := range lab.Office() {
+		out = append(out, people.Person{ID: people.ID(a.Person), Name: a.Person, Roles: a.Roles})
+	}
+	return out
+}
 
 // alphaSpec owns the mail domain that stands in recorded requests.
 func alphaSpec() lab.Spec {
 	s := lab.Alpha()
 	s.Domain = "a.example"
-	s.Users = []lab.UserSpec{{Local: "user5", CN: "Uma Five", State: lab.Valid}}
+	s.Users = []lab.UserSpec{{Local: "user5", CN: "Uma Five", State: lab.Valid}, {Local: "rita", CN: "Rita Richter", State: lab.Revoked}}
 	return s
 }
 
 func betaSpec() lab.Spec {
 	s := lab.Beta()
 	s.Key, s.Domain = lab.ECDSA, "b.example"
-	s.Users = []lab.UserSpec{{Local: "bob", CN: "Bob Baron", State: lab.Valid}}
+	s.Users = []lab.UserSpec{{Local: "bob", CN: "Bob Baron", State: lab.Valid}, {Local: "remy", CN: "Remy Renard", State: lab.Revoked}}
 	return s
 }
 
@@ -86,7 +93,7 @@ func founded(t *testing.T, suffix, root string) *bridge {
 	b := &bridge{dir: statedir.Dir(filepath.Join(t.TempDir(), "bridge"))}
 	const free = "127.0.0.1:0"
 	_, err := ceremony.Found(t.Context(), string(b.dir), ceremony.Options{
-		Name: "Test Bridge", Level: level, Officers: officers, Key: keys.P256, PlainKeys: true,
+		Name: "Test Bridge", Level: level, Persons: persons(), Key: keys.P256, PlainKeys: true,
 		// Nobody follows these; what is published is fetched where it listens.
 		URL: "http://repository.bridge.example", ResponderURL: "http://ocsp.bridge.example",
 		Admin: free, Directory: free, Responder: free, Repository: free,
@@ -112,6 +119,12 @@ func (b *bridge) start(t *testing.T, edit func(*config.Config), members ...*lab.
 	if err != nil {
 		t.Fatal(err)
 	}
+	names, err := lab.StartDNS(members...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { names.Close() })
+	c.Checks.Resolver = names.Addr
 	edit(c)
 	b.run(t, c)
 	return b
@@ -173,45 +186,63 @@ func (b *bridge) application(t *testing.T, m *lab.Organisation) membership.Appli
 	return m.Application(level, cross)
 }
 
-// admit takes an application through the officers' interface.
+// desk is where the persons decide, at the administrative interface.
+func (b *bridge) desk(t *testing.T) lab.Desk {
+	t.Helper()
+	clients := map[string]proto.BridgeClient{}
+	for _, p := range lab.Office() {
+		clients[p.Person] = b.as(t, p.Person)
+	}
+	return lab.Service(func(person string) (proto.BridgeClient, error) { return clients[person], nil })
+}
+
+// admit takes an application all the way, through the administrative interface,
+// with examinations that ask the member's servers.
 func (b *bridge) admit(t *testing.T, a membership.Application) {
 	t.Helper()
-	if _, err := b.as(t, officers[0]).ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: convert.FromApplication(a)}); err != nil {
+	desk := b.desk(t)
+	for _, kind := range []membership.DocumentKind{membership.PolicyDocument, membership.PracticeStatement} {
+		if _, err := desk.Document(t.Context(), kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.as(t, lab.Ada.Person).ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: convert.FromApplication(a)}); err != nil {
 		t.Fatal(err)
 	}
-	b.approve(t, string(a.ID))
+	if err := desk.Admit(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.isListed(t, string(a.ID), true)
 }
 
-// approve lets both officers approve a member's record, which brings it into
-// force.
-func (b *bridge) approve(t *testing.T, id string) {
+// resume has a suspended member examined, and both approvers bring it back.
+func (b *bridge) resume(t *testing.T, id membership.ID) {
 	t.Helper()
-	var last *proto.Member
-	for _, officer := range officers {
-		c := b.as(t, officer)
-		got, err := c.GetMember(t.Context(), &proto.GetMemberRequest{Id: id})
-		if err != nil {
+	desk := b.desk(t)
+	for _, s := range []lab.Step{{Verb: membership.Check, By: lab.Ada}, {Verb: membership.Resume, By: lab.Dora}, {Verb: membership.Resume, By: lab.Emil}} {
+		if err := desk.Take(t.Context(), id, s); err != nil {
 			t.Fatal(err)
 		}
-		r, err := c.ApproveMember(t.Context(), &proto.ApproveMemberRequest{Id: id, RecordHash: got.GetMember().GetRecordHash(), Reason: "a test"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		last = r.GetMember()
 	}
-	if !last.GetProjection().GetListed() || last.GetPending() != "" {
-		t.Fatalf("approved, %s is %v, listed: %v, pending: %q", id, last.GetState(), last.GetProjection().GetListed(), last.GetPending())
-	}
+	b.isListed(t, string(id), true)
 }
 
-func (b *bridge) suspend(t *testing.T, id string) {
+func (b *bridge) suspend(t *testing.T, id membership.ID) {
 	t.Helper()
-	r, err := b.as(t, officers[0]).SuspendMember(t.Context(), &proto.SuspendMemberRequest{Id: id, Reason: "a test"})
+	if err := b.desk(t).Take(t.Context(), id, lab.Step{Verb: membership.Suspend, By: lab.Ada}); err != nil {
+		t.Fatal(err)
+	}
+	b.isListed(t, string(id), false)
+}
+
+func (b *bridge) isListed(t *testing.T, id string, want bool) {
+	t.Helper()
+	r, err := b.as(t, lab.Ada.Person).GetMember(t.Context(), &proto.GetMemberRequest{Id: id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := r.GetMember(); m.GetProjection().GetListed() || m.GetPending() != "" {
-		t.Fatalf("suspended, %s is listed: %v, pending: %q", id, m.GetProjection().GetListed(), m.GetPending())
+	if m := r.GetMember(); m.GetProjection().GetListed() != want || m.GetPending() != "" {
+		t.Fatalf("%s is %v, listed: %v, pending: %q", id, m.GetState(), m.GetProjection().GetListed(), m.GetPending())
 	}
 }
 

@@ -129,11 +129,13 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	d.client = client
 	register := d.store.Members()
 	d.federation = federation.New(federation.Parts{
-		Register:  membership.NewRegister(register, membership.Options{Log: d.log}),
+		Register:  membership.NewRegister(register, membership.Options{Documents: d.store.Documents(), Log: d.log}),
 		Authority: d.authority,
 		Publisher: d.publisher,
 		Directory: d.directory,
 		Responder: d.responder,
+		Documents: d.store.Documents(),
+		Examine:   d.examiner(m, dial),
 		Changes:   register.Watch,
 		Open: func(e membership.Directory) (vdir.Backend, error) {
 			return d.openDirectory(e, dial)

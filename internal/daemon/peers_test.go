@@ -364,7 +364,7 @@ func (p *tour) testSuspension(t *testing.T) {
 	expect(t, 0, alice.File+": good", "openssl",
 		p.ocsp([]string{"-CAfile", p.alpha.Root.File, "-verify_other", p.alpha.Issuing.File}, p.alpha.Issuing.File, alice.File)...)
 
-	p.approve(t, "beta")
+	p.resume(t, "beta")
 	if out, _ := p.ldapsearch(t, "(mail="+bob.Mail+")"); len(certificates(t, out)) != 1 {
 		t.Errorf("back again: got\n%s", out)
 	}

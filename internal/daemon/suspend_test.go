@@ -161,7 +161,7 @@ func TestSuspendUnderLoad(t *testing.T) {
 		decided.Store(decision + 1)
 		asked()
 		decided.Store(-1)
-		b.approve(t, "beta")
+		b.resume(t, "beta")
 		decided.Store(decision + 2)
 		asked()
 	}

@@ -73,6 +73,13 @@ func (f *Federation) Preview(ctx context.Context, id membership.ID) (Preview, er
 	if err != nil {
 		return Preview{}, err
 	}
+	p, err := f.survey(ctx, m)
+	p.Paths = p.Paths[:min(len(p.Paths), maxPreviewPaths)]
+	return p, err
+}
+
+// survey is Preview of a record, with every path.
+func (f *Federation) survey(ctx context.Context, m membership.Member) (Preview, error) {
 	members, err := f.Register.Live(ctx)
 	if err != nil {
 		return Preview{}, err
@@ -91,14 +98,13 @@ func (f *Federation) Preview(ctx context.Context, id membership.ID) (Preview, er
 	}
 	s, err := newSurvey(f.BridgeCA, f.Artifacts().Links(), f.Artifacts().Trusted, candidate, f.Now())
 	if err != nil {
-		return Preview{}, fmt.Errorf("previewing %s: %w", id, err)
+		return Preview{}, fmt.Errorf("previewing %s: %w", m.ID, err)
 	}
 	p := Preview{RecordHash: m.RecordHash(), Bridge: f.BridgeCA.Subject.String(), Members: s.ids, Overlaps: overlaps(m, members, f.BridgeCA)}
 	if err := s.run(ctx, &p); err != nil {
 		return Preview{}, err
 	}
 	slices.SortStableFunc(p.Paths, func(a, b PreviewPath) int { return cmp.Compare(rank(a.Change), rank(b.Change)) })
-	p.Paths = p.Paths[:min(len(p.Paths), maxPreviewPaths)]
 	return p, nil
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	Responder  Responder  `yaml:"responder"`
 	Repository Repository `yaml:"repository"`
 	Outgoing   Outgoing   `yaml:"outgoing"`
+	Checks     Checks     `yaml:"checks"`
 	Log        Log        `yaml:"log"`
 
 	// Reconcile is how often the projections are compared with the register
@@ -132,6 +133,14 @@ type Outgoing struct {
 	// Allow lists address ranges that may be reached although they are
 	// loopback, private, link-local or otherwise not public. Default none.
 	Allow []string `yaml:"allow"`
+}
+
+// Checks governs the examinations of applicants and members.
+type Checks struct {
+	// Resolver is host:port of a DNS server that is asked for proofs of mail
+	// domains instead of the system's, such as one that sees what the world
+	// outside sees. Default: the system's.
+	Resolver string `yaml:"resolver"`
 }
 
 // Log says what is written to standard error.
@@ -255,6 +264,11 @@ func (c *Config) problems() (p []string) {
 	for i, s := range c.Outgoing.Allow {
 		if _, err := netip.ParsePrefix(s); err != nil {
 			complain(fmt.Sprintf("outgoing.allow[%d]", i), "%q is not an address range such as 10.1.0.0/16", s)
+		}
+	}
+	if c.Checks.Resolver != "" {
+		if _, _, err := net.SplitHostPort(c.Checks.Resolver); err != nil {
+			complain("checks.resolver", "%q is not host:port", c.Checks.Resolver)
 		}
 	}
 	for path, d := range map[string]time.Duration{

@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"slices"
+
+	"bridge.example/internal/checkup"
+	"bridge.example/internal/federation"
+	"bridge.example/internal/outbound"
+	"bridge.example/internal/setup/statedir"
+	"bridge.example/membership"
+)
+
+// examiner returns what examines a member, as its candidate stands, with all
+// that only the bridge knows.
+func (d *Daemon) examiner(m *material, dial outbound.DialFunc) func(context.Context, membership.Member) (federation.Examination, error) {
+	reach := checkup.Reach{
+		Dial: dial, Client: d.client,
+		// The name is one that membership takes for a file name.
+		Password: statedir.Dir(d.config.State).ReadCredential,
+	}
+	for _, l := range m.levels {
+		reach.Levels = append(reach.Levels, l.String())
+	}
+	if server := d.config.Checks.Resolver; server != "" {
+		reach.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, server)
+		}}
+	}
+	return func(ctx context.Context, who membership.Member) (federation.Examination, error) {
+		reach := reach // what follows is of this examination
+		var err error
+		if reach.Others, err = d.others(ctx, who.ID, m.bridgeCA.cert); err != nil {
+			return federation.Examination{}, err
+		}
+		reach.Paths = func(ctx context.Context) (missing, unexpected []string, err error) {
+			return d.federation.Connections(ctx, who)
+		}
+		report, err := checkup.Examine(ctx, checkup.Subject{Application: *who.Candidate()}, reach)
+		if err != nil {
+			return federation.Examination{}, err
+		}
+		out := federation.Examination{Report: report.Encode(), Passed: report.Passed()}
+		for _, f := range report.Findings {
+			if f.Must && f.Verdict == checkup.Fail && !slices.Contains(out.Failed, f.ID) {
+				out.Failed = append(out.Failed, f.ID)
+			}
+		}
+		return out, nil
+	}
+}
+
+// others is what the members in force but one own, and the bridge CA, whose
+// name and key are nobody's.
+func (d *Daemon) others(ctx context.Context, but membership.ID, bridgeCA *x509.Certificate) (*checkup.Others, error) {
+	members, err := d.federation.Register.Live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &checkup.Others{Certificates: []*x509.Certificate{bridgeCA}}
+	for _, m := range members {
+		if m.ID == but {
+			continue
+		}
+		anchors, intermediates := m.Certificates()
+		out.Certificates = append(append(out.Certificates, anchors...), intermediates...)
+		out.Domains = append(out.Domains, m.MailDomains...)
+	}
+	return out, nil
+}

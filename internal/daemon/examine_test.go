@@ -1,0 +1,85 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"bridge.example/api/convert"
+	"bridge.example/api/proto"
+	"bridge.example/internal/checkup"
+	"bridge.example/internal/lab"
+	"bridge.example/internal/setup/config"
+	"bridge.example/membership"
+)
+
+// TestExamine examines organisations that lack one thing each, and reads the
+// report, which is evidence.
+func TestExamine(t *testing.T) {
+	alpha, beta := organisation(t, alphaSpec()), organisation(t, betaSpec())
+	b := start(t, "o=bridge", func(*config.Config) {}, alpha, beta)
+	b.admit(t, b.application(t, alpha))
+	desk, ada := b.desk(t), b.as(t, lab.Ada.Person)
+	good := b.application(t, beta)
+	if _, err := ada.ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: convert.FromApplication(good)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		spoil func(*membership.Application)
+		fails []string
+	}{
+		{"nothing", func(*membership.Application) {}, nil},
+		{"a domain that nothing proves", func(a *membership.Application) { a.MailDomains = []string{beta.Spec.Domain, "other.example"} }, []string{"D9"}},
+		{"a responder that is not there", func(a *membership.Application) { a.Intermediates[0].OCSP = []string{"http://127.0.0.1:1/"} }, []string{"V4"}},
+		{"an address inside", func(a *membership.Application) { a.Directories[0].URL = "ldap://10.0.0.1" }, []string{"D10"}},
+		{"no certificate for the bridge", func(a *membership.Application) { a.CrossCertificates = nil }, []string{"I4"}},
+		{"none, and one way", func(a *membership.Application) { a.CrossCertificates, a.OneWay = nil, true }, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ada.GetMember(t.Context(), &proto.GetMemberRequest{Id: "beta"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := convert.ToApplication(convert.FromApplication(good)) // a copy
+			tt.spoil(&a)
+			a.Address = tt.name // every record differs
+			if _, err := ada.EditMember(t.Context(), &proto.EditMemberRequest{
+				Id: "beta", RecordHash: got.Member.RecordHash, Application: convert.FromApplication(a),
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := desk.Take(t.Context(), "beta", lab.Admission()[0]); err != nil {
+				t.Fatal(err)
+			}
+			r, err := ada.CheckMember(t.Context(), &proto.CheckMemberRequest{Id: "beta"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			report := r.Member.Report
+			if !slices.Equal(report.Failed, tt.fails) || report.Passed != (tt.fails == nil) {
+				t.Errorf("got failures %q, want %q", report.Failed, tt.fails)
+			}
+			state := proto.State_STATE_SUBMITTED
+			if tt.fails == nil {
+				state = proto.State_STATE_CHECKED
+			}
+			if r.Member.State != state {
+				t.Errorf("the state is %s, want %s", r.Member.State, state)
+			}
+			doc, err := ada.GetDocument(t.Context(), &proto.GetDocumentRequest{Id: "beta", Hash: report.Document})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var read checkup.Report
+			if err := json.Unmarshal(doc.Content, &read); err != nil || read.Passed() != report.Passed || len(read.Findings) < 30 {
+				t.Errorf("the report reads %v, %v", read, err)
+			}
+			for _, f := range read.Findings {
+				if f.ID == "C9" && f.Verdict != checkup.OK || f.ID == "I4" && f.Verdict == checkup.Skipped {
+					t.Errorf("%s is %s: %q", f.ID, f.Verdict, f.Evidence)
+				}
+			}
+		})
+	}
+}

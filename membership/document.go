@@ -29,6 +29,9 @@ var documentKinds = []DocumentKind{
 	PolicyDocument, PracticeStatement, Form, Assessment, Audit, Agreement, Declaration, Minutes, Other,
 }
 
+// DocumentKinds are all there are.
+func DocumentKinds() []DocumentKind { return slices.Clone(documentKinds) }
+
 // Document is evidence, kept by its hash.
 type Document struct {
 	Kind DocumentKind `json:"kind"`

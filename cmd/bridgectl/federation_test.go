@@ -11,18 +11,22 @@ import (
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/adminapi"
 	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/membership"
 )
 
 var _ adminapi.Federation = fakeFederation{}
 
-// fakeFederation is a register whose projections are made up.
+// fakeFederation is a true register, whose checks and projections are made up.
 type fakeFederation struct {
 	*membership.Register
 	store     *boltstore.Store
 	published []federation.Trusted
 }
+
+// now is when everything happens.
+func now() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
 func newFederation(path string) (fakeFederation, error) {
 	store, err := boltstore.Create(path)
@@ -30,8 +34,7 @@ func newFederation(path string) (fakeFederation, error) {
 		return fakeFederation{}, err
 	}
 	return fakeFederation{store: store, Register: membership.NewRegister(store.Members(), membership.Options{
-		Log: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Log: slog.New(slog.DiscardHandler), Now: now, Documents: store.Documents(),
 	})}, nil
 }
 
@@ -39,8 +42,60 @@ func (f fakeFederation) Apply(ctx context.Context, by membership.Actor, a member
 	return caseOf(f.Register.Apply(ctx, by, a))
 }
 
+func (f fakeFederation) Edit(ctx context.Context, id membership.ID, by membership.Actor, hash string, a membership.Application) (federation.Case, error) {
+	return caseOf(f.Register.Edit(ctx, id, by, hash, a))
+}
+
+// Check fails for members whose sector is "broken".
+func (f fakeFederation) Check(ctx context.Context, id membership.ID, by membership.Actor) (federation.Case, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return federation.Case{}, err
+	}
+	r := membership.Report{RecordHash: m.RecordHash(), Passed: true}
+	content := `{"findings": [{"id": "C1", "title": "X.509v3", "must": true, "verdict": "ok"},
+		{"id": "D3", "title": "TLS", "verdict": "warn", "subject": "ldap://h", "evidence": ["no TLS \u001b[2J"], "fix": "offer StartTLS"}]}`
+	if m.Candidate().Sector == "broken" {
+		r.Passed, r.Failed = false, []string{"V1"}
+		content = `{"findings": [{"id": "V1", "title": "CRL retrieved", "source": "RFC 5280 §6.3", "must": true, "verdict": "fail", "subject": "http://crl", "evidence": ["404"], "fix": "publish it"}]}`
+	}
+	if r.Document, err = f.PutDocument(ctx, []byte(content)); err != nil {
+		return federation.Case{}, err
+	}
+	return caseOf(f.Register.Examined(ctx, id, by, r))
+}
+
+// Decide holds an approval against the preview, as the true one does, and
+// examines before it activates.
 func (f fakeFederation) Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error) {
+	switch d.Verb {
+	case membership.Approve:
+		if p, err := f.Preview(ctx, id); err != nil {
+			return federation.Case{}, err
+		} else if p.Digest() != d.Preview {
+			return federation.Case{}, fault.New(fault.Conflict, "approve %s: the preview seen is another", id)
+		}
+	case membership.Activate:
+		if _, err := f.Check(ctx, id, d.By); err != nil {
+			return federation.Case{}, err
+		}
+	}
 	return caseOf(f.Register.Decide(ctx, id, d))
+}
+
+func (f fakeFederation) PutDocument(ctx context.Context, content []byte) (string, error) {
+	return f.store.Documents().Put(ctx, content)
+}
+
+func (f fakeFederation) Document(ctx context.Context, id membership.ID, hash string) ([]byte, error) {
+	m, err := f.Register.Member(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Names(hash) {
+		return nil, fault.New(fault.NotFound, "the record of %s names no document %q", id, hash)
+	}
+	return f.store.Documents().Get(ctx, hash)
 }
 
 func (f fakeFederation) Case(ctx context.Context, id membership.ID) (federation.Case, error) {
@@ -114,18 +169,18 @@ func caseOf(m membership.Member, err error) (federation.Case, error) {
 	if err != nil {
 		return federation.Case{}, err
 	}
-	c := federation.Case{Member: m, RecordHash: m.RecordHash()}
+	c := federation.Case{Member: m, RecordHash: m.RecordHash(), Next: m.Next(now())}
 	if m.ID == "liar" {
 		c.RecordHash = strings.Repeat("0", 64)
 	}
-	if m.State != membership.Applied {
+	if !m.ActiveSince.IsZero() {
 		x := federation.CrossCertificate{Serial: "2a", Subject: "CN=Alpha Root", NotAfter: m.Since.AddDate(1, 0, 0)}
 		if m.State == membership.Suspended {
 			x.RevokedAt, x.Reason = m.Since, "cessationOfOperation"
 		}
 		c.Projection = federation.Projection{CrossCertificates: []federation.CrossCertificate{x}}
 	}
-	if m.State == membership.Active {
+	if m.Served() {
 		c.Projection.Listed, c.Projection.ListNumber = true, 7
 		c.Projection.DirectoryDomains = m.MailDomains
 		c.Projection.ResponderIssuers = []string{"CN=Alpha Root"}

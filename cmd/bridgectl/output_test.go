@@ -13,42 +13,53 @@ import (
 func TestTerminal(t *testing.T) {
 	dir := t.TempDir()
 	startAdmin(t, dir, t.Cleanup)
-	write(t, filepath.Join(dir, "root.pem"), pemOf(newAuthority(t, "Alpha Root").cert.Raw))
+	root := newAuthority(t, "Alpha Root").cert
+	write(t, filepath.Join(dir, "root.pem"), pemOf(root.Raw))
 	file := filepath.Join(dir, "alpha.yaml")
 	write(t, file, []byte(`{id: alpha, name: "Alpha", country: DE, contacts: [{name: Anna, email: a@alpha.example}],
-mail_domains: [alpha.example], policies: [{member: 1.2.3, bridge: 1.2.4}], anchors: [{certificate: root.pem}]}`))
+mail_domains: [alpha.example], policies: [{member: 1.2.3, bridge: 1.2.4}], anchors: [{certificate: root.pem}],
+documents: [{kind: cp, file: root.pem}, {kind: cps, file: root.pem}]}`))
 
-	run := func(wantExit int, input string, args ...string) (stdout, stderr string) {
+	run := func(wantExit int, person, input string, args ...string) (stdout, stderr string) {
 		t.Helper()
 		var out, err bytes.Buffer
 		p := &tool{in: strings.NewReader(input), out: &out, err: &err, inTerminal: true, outTerminal: true, errTerminal: true}
-		if got := p.execute(append([]string{"--credentials", filepath.Join(dir, "officers", "anna")}, args...)); got != wantExit {
+		if got := p.execute(append([]string{"--credentials", filepath.Join(dir, "officers", person)}, args...)); got != wantExit {
 			t.Errorf("%q exits %d, want %d: %s", args, got, wantExit, err.String())
 		}
 		return out.String(), err.String()
 	}
-	run(0, "", "member", "apply", "-f", file)
-	out, _ := run(0, "", "member", "list")
-	want := "ID     STATE    SINCE                 APPROVALS  DOMAINS        NAME\n" +
-		"alpha  applied  2026-01-02T03:04:05Z  0          alpha.example  Alpha\n"
+	run(0, "anna", "", "member", "apply", "-f", file)
+	out, _ := run(0, "anna", "", "member", "list")
+	want := "ID     STATE  SINCE                 PROPOSED  DOMAINS        NAME\n" +
+		"alpha  draft  2026-01-02T03:04:05Z            alpha.example  Alpha\n"
 	if out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
+	fingerprint := newCertificate(root.Raw).SHA256
+	run(0, "anna", "", "member", "submit", "alpha", "--form", file)
+	run(0, "anna", "", "member", "check", "alpha")
+	run(0, "cleo", "", "member", "assess", "alpha", "--assessment", file, "--audit", file, "--audit-expires", "2027-01-01", "--all-mappings")
+	run(0, "anna", "", "member", "contract", "alpha", "--agreement", file, "--declaration", file, "--expires", "2027-01-01")
+	for _, officer := range []string{"anna", "bert"} {
+		run(0, officer, fingerprint+"\n", "member", "identify", "alpha", "--minutes", file)
+	}
 	for _, answer := range []string{"", "\n", "n\n", "yes please\n", strings.Repeat("y", 1000)} {
-		if out, _ := run(7, answer, "member", "approve", "alpha"); out != "" {
+		if out, _ := run(7, "dora", fingerprint+"\n"+answer, "member", "approve", "alpha"); out != "" {
 			t.Errorf("%.10q: got %q on standard output", answer, out)
 		}
 	}
-	out, shown := run(0, "y\n", "member", "approve", "alpha")
+	spelt := strings.ToUpper(fingerprint[:2] + ":" + fingerprint[2:30] + " " + fingerprint[30:])
+	out, shown := run(0, "dora", spelt+"\ny\n", "member", "approve", "alpha")
 	for _, s := range []string{"name            Alpha, DE\n", "mail domain     alpha.example\n", "policy          1.2.3 equals level 1.2.4\n", "anchor          CN=Alpha Root, until ", "anchor SHA-256  ", "record hash     ", "Approve this record? [y/N] "} {
 		if !strings.Contains(shown, s) {
 			t.Errorf("what is approved does not show %q:\n%s", s, shown)
 		}
 	}
-	if !strings.Contains(out, "approvals    1 of 2 anna\n") {
+	if !strings.Contains(out, "another approver than dora, 1 of 2 so far") {
 		t.Errorf("got %q", out)
 	}
-	run(2, "", "list", "fetch") // binary
+	run(2, "anna", "", "list", "fetch") // binary
 }
 
 func TestHarmless(t *testing.T) {

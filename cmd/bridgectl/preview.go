@@ -33,7 +33,7 @@ paths [{change (opens, closes, stays), from, to, anchor, ca, policies, via,
 beyond}] (the first thousand), overlaps [{kind (mail domain, CA name), name, with
 (empty: the bridge), other}], cut (pairs with MEMBER left out to bound the
 work; above 0 the counts are too low), cut_others (pairs of two others left
-out), summary.`,
+out), summary, digest (names this preview in an approval).`,
 		RunE: t.run(func(ctx context.Context, args []string) error { return t.preview(ctx, args[0]) }),
 	}
 }
@@ -52,6 +52,7 @@ type preview struct {
 	Cut        int           `json:"cut"`
 	CutOthers  int           `json:"cut_others"`
 	Summary    string        `json:"summary"`
+	Digest     string        `json:"digest"`
 }
 
 type previewPath struct {
@@ -74,7 +75,7 @@ type overlap struct {
 
 func newPreview(member string, p *proto.PreviewMemberResponse) preview {
 	v := preview{
-		Member: member, RecordHash: p.GetRecordHash(), Bridge: p.GetBridge(), Members: each(p.GetMembers(), same),
+		Member: member, Digest: p.GetDigest(), RecordHash: p.GetRecordHash(), Bridge: p.GetBridge(), Members: each(p.GetMembers(), same),
 		Opened: int(p.GetOpened()), Closed: int(p.GetClosed()), Kept: int(p.GetKept()), Cut: int(p.GetCut()), CutOthers: int(p.GetCutOthers()),
 		Paths: each(p.GetPaths(), func(x *proto.PreviewPath) previewPath {
 			return previewPath{
@@ -134,20 +135,6 @@ func (t *tool) preview(ctx context.Context, id string) error {
 		}
 		return t.emit(p, nil, p.rows())
 	})
-}
-
-// previewLine tells in one line what approving the record with this hash would
-// change. It only informs: where it cannot, it says so.
-func (t *tool) previewLine(ctx context.Context, client proto.BridgeClient, id, hash string) {
-	r, err := client.PreviewMember(ctx, &proto.PreviewMemberRequest{Id: id})
-	switch {
-	case err != nil:
-		t.note("no preview: %v", err)
-	case r.GetRecordHash() != hash:
-		t.note("no preview: the record has changed meanwhile")
-	default:
-		t.note("preview: %s", newPreview(id, r).Summary)
-	}
 }
 
 func (p preview) rows() (out [][]string) {

@@ -9,71 +9,39 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"bridge.example/api/proto"
 )
 
-// member is a member as this program shows it; its JSON is documented in the
-// help of "member show".
-type member struct {
-	ID              string     `json:"id"`
-	Name            string     `json:"name"`
-	Country         string     `json:"country"`
-	State           string     `json:"state"`
-	Since           time.Time  `json:"since,omitzero"`
-	Reason          string     `json:"reason,omitempty"`
-	RecordHash      string     `json:"record_hash"`
-	AppliedBy       actor      `json:"applied_by"`
-	AppliedAt       time.Time  `json:"applied_at,omitzero"`
-	ApprovalsNeeded int        `json:"approvals_needed"`
-	Approvals       []decision `json:"approvals"`
-	Decisions       []decision `json:"decisions"`
+// record is an application as this program shows it; its JSON is documented in
+// the help of "member show".
+type record struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Country string `json:"country"`
 
-	Contacts      []contact     `json:"contacts"`
-	MailDomains   []string      `json:"mail_domains"`
+	RegisterNumber string    `json:"register_number,omitempty"`
+	Address        string    `json:"address,omitempty"`
+	Sector         string    `json:"sector,omitempty"`
+	Website        string    `json:"website,omitempty"`
+	Languages      []string  `json:"languages"`
+	Contacts       []contact `json:"contacts"`
+
+	Services []string `json:"services"`
+	OneWay   bool     `json:"one_way"`
+	Delivery string   `json:"delivery"`
+	Escrow   bool     `json:"escrow"`
+
+	MailDomains     []string `json:"mail_domains"`
+	ExcludedDomains []string `json:"excluded_domains"`
+	DirectoryNames  []string `json:"directory_names"`
+
 	Policies      []policy      `json:"policies"`
+	Documents     []document    `json:"documents"`
 	Directories   []directory   `json:"directories"`
 	Anchors       []certificate `json:"anchors"`
 	Intermediates []certificate `json:"intermediates"`
 	CrossFrom     []certificate `json:"cross_from"`
 	CrossProfile  string        `json:"cross_profile,omitempty"`
-
-	DirectoryNames  []string   `json:"directory_names"`
-	ExcludedDomains []string   `json:"excluded_domains"`
-	Accepted        []accepted `json:"accepted"`
-
-	Projection projection `json:"projection"`
-	Pending    string     `json:"pending,omitempty"`
-}
-
-type actor struct {
-	Person     string `json:"person"`
-	Credential string `json:"credential"`
-}
-
-// accepted is a certificate for the bridge that came after the application, or
-// that was withdrawn.
-type accepted struct {
-	certificate
-	actor
-	At        time.Time   `json:"at,omitzero"`
-	Withdrawn *withdrawal `json:"withdrawn,omitempty"`
-}
-
-type withdrawal struct {
-	actor
-	At     time.Time `json:"at,omitzero"`
-	Reason string    `json:"reason"`
-}
-
-type decision struct {
-	Verb string `json:"verb"`
-	actor
-	RecordHash string    `json:"record_hash,omitempty"`
-	Reason     string    `json:"reason,omitempty"`
-	At         time.Time `json:"at,omitzero"`
-	To         string    `json:"to,omitempty"`
 }
 
 type contact struct {
@@ -84,8 +52,21 @@ type contact struct {
 }
 
 type policy struct {
-	Member string `json:"member"`
-	Bridge string `json:"bridge"`
+	Member  string `json:"member"`
+	Bridge  string `json:"bridge"`
+	Section string `json:"section,omitempty"`
+}
+
+type document struct {
+	Kind    string    `json:"kind"`
+	Hash    string    `json:"hash"`
+	Name    string    `json:"name"`
+	Title   string    `json:"title,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Date    string    `json:"date,omitempty"`
+	OID     string    `json:"oid,omitempty"`
+	Link    string    `json:"link,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 type directory struct {
@@ -107,7 +88,8 @@ type certificate struct {
 	OCSP        []string  `json:"ocsp,omitempty"`
 	CRL         []string  `json:"crl,omitempty"`
 
-	TestSerials *testSerials `json:"test_serials,omitempty"`
+	TestSerials *testSerials  `json:"test_serials,omitempty"`
+	Chain       []certificate `json:"chain,omitempty"`
 }
 
 type testSerials struct {
@@ -116,76 +98,29 @@ type testSerials struct {
 	Unused  string `json:"unused,omitempty"`
 }
 
-type projection struct {
-	Listed           bool        `json:"listed"`
-	ListNumber       int64       `json:"list_number,omitempty"`
-	DirectoryDomains []string    `json:"directory_domains"`
-	ResponderIssuers []string    `json:"responder_issuers"`
-	CrossTo          []crossCert `json:"cross_to"`
-}
-
-type crossCert struct {
-	Serial    string    `json:"serial"`
-	Subject   string    `json:"subject"`
-	NotAfter  time.Time `json:"not_after,omitzero"`
-	RevokedAt time.Time `json:"revoked_at,omitzero"`
-	Reason    string    `json:"reason,omitempty"`
-}
-
-func newMember(p *proto.Member) member {
-	a, pr := p.GetApplication(), p.GetProjection()
-	return member{
+func newRecord(a *proto.Application) record {
+	return record{
 		ID: a.GetId(), Name: a.GetName(), Country: a.GetCountry(),
-		State: stateName(p.GetState()), Since: instant(p.GetSince()), Reason: p.GetReason(), RecordHash: p.GetRecordHash(),
-		AppliedBy: newActor(p.GetAppliedBy()), AppliedAt: instant(p.GetAppliedAt()),
-		ApprovalsNeeded: int(p.GetApprovalsNeeded()),
-		Approvals:       each(p.GetApprovals(), newDecision), Decisions: each(p.GetDecisions(), newDecision),
+		RegisterNumber: a.GetRegisterNumber(), Address: a.GetAddress(), Sector: a.GetSector(), Website: a.GetWebsite(), Languages: each(a.GetLanguages(), same),
 		Contacts: each(a.GetContacts(), func(c *proto.Contact) contact {
 			return contact{c.GetName(), c.GetEmail(), c.GetPhone(), c.GetRole()}
 		}),
-		MailDomains: each(a.GetMailDomains(), same),
-		Policies:    each(a.GetPolicies(), func(p *proto.Policy) policy { return policy{p.GetMember(), p.GetBridge()} }),
+		Services: each(a.GetServices(), same), OneWay: a.GetOneWay(), Delivery: cmp.Or(a.GetDelivery(), "to-end"), Escrow: a.GetEscrow(),
+		MailDomains: each(a.GetMailDomains(), same), ExcludedDomains: each(a.GetExcludedDomains(), same), DirectoryNames: each(a.GetDirectoryNames(), same),
+		Policies: each(a.GetPolicies(), newPolicy), Documents: each(a.GetDocuments(), newDocument),
 		Directories: each(a.GetDirectories(), func(d *proto.Directory) directory {
 			return directory{d.GetUrl(), d.GetBase(), d.GetDialect(), d.GetBindDn(), d.GetCredential(), d.GetStartTls(), d.GetTestMailbox()}
 		}),
 		Anchors: each(a.GetAnchors(), newCA), Intermediates: each(a.GetIntermediates(), newCA),
 		CrossFrom: each(a.GetCrossCertificates(), newCertificate), CrossProfile: a.GetCrossProfile(),
-		DirectoryNames: each(a.GetDirectoryNames(), same), ExcludedDomains: each(a.GetExcludedDomains(), same),
-		Accepted: each(p.GetAccepted(), func(a *proto.AcceptedCertificate) accepted {
-			out := accepted{newCertificate(a.GetCertificate()), newActor(a.GetBy()), instant(a.GetAt()), nil}
-			if a.GetWithdrawnAt() != nil {
-				out.Withdrawn = &withdrawal{newActor(a.GetWithdrawnBy()), instant(a.GetWithdrawnAt()), a.GetReason()}
-			}
-			return out
-		}),
-		Projection: projection{
-			Listed: pr.GetListed(), ListNumber: pr.GetListNumber(),
-			DirectoryDomains: each(pr.GetDirectoryDomains(), same), ResponderIssuers: each(pr.GetResponderIssuers(), same),
-			CrossTo: each(pr.GetCrossCertificates(), func(c *proto.CrossCertificate) crossCert {
-				return crossCert{c.GetSerial(), c.GetSubject(), instant(c.GetNotAfter()), instant(c.GetRevokedAt()), c.GetReason()}
-			}),
-		},
-		Pending: p.GetPending(),
 	}
 }
 
-// each converts a list; nothing becomes an empty list, which JSON shows as one.
-func each[A, B any](in []A, convert func(A) B) []B {
-	out := make([]B, 0, len(in))
-	for _, a := range in {
-		out = append(out, convert(a))
-	}
-	return out
-}
+func newPolicy(p *proto.Policy) policy { return policy{p.GetMember(), p.GetBridge(), p.GetSection()} }
 
-func same(s string) string { return s }
-
-func newActor(a *proto.Actor) actor { return actor{a.GetPerson(), a.GetCredential()} }
-
-func newDecision(d *proto.Decision) decision {
-	return decision{
-		Verb: enumName(d.GetVerb().String(), "VERB_"), actor: newActor(d.GetBy()), RecordHash: d.GetRecordHash(),
-		Reason: d.GetReason(), At: instant(d.GetAt()), To: stateName(d.GetTo()),
+func newDocument(d *proto.Document) document {
+	return document{
+		d.GetKind(), d.GetHash(), d.GetName(), d.GetTitle(), d.GetVersion(), d.GetDate(), d.GetOid(), d.GetLink(), instant(d.GetExpires()),
 	}
 }
 
@@ -195,6 +130,7 @@ func newCA(c *proto.CA) certificate {
 	if t := c.GetTestSerials(); t != nil {
 		out.TestSerials = &testSerials{t.GetValid(), t.GetRevoked(), t.GetUnused()}
 	}
+	out.Chain = each(c.GetChain(), newCertificate)
 	return out
 }
 
@@ -208,24 +144,6 @@ func newCertificate(der []byte) certificate {
 	return out
 }
 
-// stateName is a state as people write it; an unspecified one is empty.
-func stateName(s proto.State) string { return enumName(s.String(), "STATE_") }
-
-func enumName(s, prefix string) string {
-	if s = strings.ToLower(strings.TrimPrefix(s, prefix)); s == "unspecified" {
-		return ""
-	}
-	return s
-}
-
-// instant converts an absent timestamp to the zero time.
-func instant(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
 // rows gathers lines of a name and a value; empty values are left out.
 type rows [][]string
 
@@ -235,128 +153,102 @@ func (r *rows) add(name, value string) {
 	}
 }
 
-// summary is how the member stands.
-func (m member) summary() (r rows) {
-	r.add("id", m.ID)
-	r.add("state", m.State)
-	r.add("since", stamp(m.Since))
-	r.add("reason", m.Reason)
-	r.add("record hash", m.RecordHash)
-	persons := ""
-	for _, a := range m.Approvals {
-		persons += " " + a.Person
+func (r *rows) addEach(name string, values []string) {
+	for _, v := range values {
+		r.add(name, v)
 	}
-	if m.State != "active" {
-		r.add("approvals", fmt.Sprintf("%d of %d%s", len(m.Approvals), m.ApprovalsNeeded, persons))
-	}
-	r.add("pending", m.Pending)
-	return r
 }
 
-// bound is what an approval binds.
-func (m member) bound() (r rows) {
-	r.add("id", m.ID)
-	r.add("name", m.Name+", "+m.Country)
-	for _, c := range m.Contacts {
+// rows is all that was declared. Records that differ differ in their rows.
+func (a record) rows() (r rows) {
+	r.add("id", a.ID)
+	r.add("name", a.Name+", "+a.Country)
+	r.add("register number", a.RegisterNumber)
+	r.add("address", a.Address)
+	r.add("sector", a.Sector)
+	r.add("website", a.Website)
+	r.add("languages", strings.Join(a.Languages, ", "))
+	for _, c := range a.Contacts {
 		r.add("contact", strings.Join(strings.Fields(strings.Join([]string{c.Name, c.Email, c.Phone, c.Role}, " ")), " "))
 	}
-	for _, d := range m.MailDomains {
-		r.add("mail domain", d)
+	r.add("services", cmp.Or(strings.Join(a.Services, ", "), "all"))
+	if a.OneWay {
+		r.add("one-way", "the bridge certifies the member, and not the other way round")
 	}
-	for _, d := range m.ExcludedDomains {
-		r.add("excluded domain", d)
+	r.add("delivery", a.Delivery)
+	if a.Escrow {
+		r.add("escrow", "the member keeps copies of decryption keys")
 	}
-	for _, n := range m.DirectoryNames {
-		r.add("directory name", n)
+	r.addEach("mail domain", a.MailDomains)
+	r.addEach("excluded domain", a.ExcludedDomains)
+	r.addEach("directory name", a.DirectoryNames)
+	for _, p := range a.Policies {
+		r.add("policy", p.String())
 	}
-	for _, p := range m.Policies {
-		r.add("policy", p.Member+" equals level "+p.Bridge)
+	for _, d := range a.Documents {
+		r.add("document", d.String())
 	}
-	for _, d := range m.Directories {
-		s := fmt.Sprintf("%s %q, %s", d.URL, d.Base, d.Dialect)
-		if d.StartTLS {
-			s += ", StartTLS"
-		}
-		if d.BindDN != "" {
-			s += fmt.Sprintf(", as %q with %s", d.BindDN, d.Credential)
-		}
-		if d.TestMailbox != "" {
-			s += ", tested with " + d.TestMailbox
-		}
-		r.add("directory", s)
+	for _, d := range a.Directories {
+		r.add("directory", d.String())
 	}
-	for _, c := range m.Anchors {
+	for _, c := range a.Anchors {
 		r.addCA("anchor", c)
 	}
-	for _, c := range m.Intermediates {
+	for _, c := range a.Intermediates {
 		r.addCA("intermediate", c)
 	}
-	for _, c := range m.CrossFrom {
+	for _, c := range a.CrossFrom {
 		r.addCA("for the bridge", c)
 	}
-	if m.CrossProfile != "" {
-		r.add("cross-certificates", m.CrossProfile+": verifiers that do not know the limits in them pass over these")
+	if a.CrossProfile != "" {
+		r.add("cross-certificates", a.CrossProfile+": verifiers that do not know the limits in them pass over these")
 	}
-	r.add("record hash", m.RecordHash)
 	return r
 }
 
 func (r *rows) addCA(name string, c certificate) {
 	r.add(name, c.Subject+", until "+stamp(c.NotAfter))
 	r.add(name+" SHA-256", c.SHA256)
-	for _, u := range c.OCSP {
-		r.add(name+" OCSP", u)
-	}
-	for _, u := range c.CRL {
-		r.add(name+" CRL", u)
-	}
+	r.addEach(name+" OCSP", c.OCSP)
+	r.addEach(name+" CRL", c.CRL)
 	if t := c.TestSerials; t != nil {
 		r.add(name+" test serials", fmt.Sprintf("valid %s, revoked %s, unused %s", cmp.Or(t.Valid, "none"), cmp.Or(t.Revoked, "none"), cmp.Or(t.Unused, "none")))
 	}
+	for _, above := range c.Chain {
+		r.add(name+" chain", fmt.Sprintf("%s, until %s, SHA-256 %s", above.Subject, stamp(above.NotAfter), above.SHA256))
+	}
 }
 
-// rows is everything.
-func (m member) rows() rows {
-	r := m.bound()
-	for _, s := range m.summary() {
-		if s[0] != "id" && s[0] != "record hash" {
-			r = append(r, s)
+func (p policy) String() string {
+	s := p.Member + " equals level " + p.Bridge
+	if p.Section != "" {
+		s += ", by " + p.Section
+	}
+	return s
+}
+
+func (d document) String() string {
+	s := d.Kind + " " + d.Hash + " " + d.Name
+	for _, part := range []struct{ name, value string }{
+		{"", d.Title}, {"version ", d.Version}, {"of ", d.Date}, {"OID ", d.OID}, {"at ", d.Link}, {"until ", stamp(d.Expires)},
+	} {
+		if part.value != "" {
+			s += ", " + part.name + part.value
 		}
 	}
-	p := m.Projection
-	if p.Listed {
-		r.add("signed list", fmt.Sprintf("trusted by list %d", p.ListNumber))
-	} else {
-		r.add("signed list", "not trusted")
+	return s
+}
+
+func (d directory) String() string {
+	s := fmt.Sprintf("%s %q, %s", d.URL, d.Base, d.Dialect)
+	if d.StartTLS {
+		s += ", StartTLS"
 	}
-	r.add("directory answers", strings.Join(p.DirectoryDomains, ", "))
-	for _, s := range p.ResponderIssuers {
-		r.add("responder answers", s)
+	if d.BindDN != "" {
+		s += fmt.Sprintf(", as %q with %s", d.BindDN, d.Credential)
 	}
-	for _, c := range p.CrossTo {
-		s := fmt.Sprintf("serial %s to %s, until %s", c.Serial, c.Subject, stamp(c.NotAfter))
-		if !c.RevokedAt.IsZero() {
-			s += fmt.Sprintf(", revoked %s (%s)", stamp(c.RevokedAt), c.Reason)
-		}
-		r.add("cross-certificate", s)
+	if d.TestMailbox != "" {
+		s += ", tested with " + d.TestMailbox
 	}
-	for _, a := range m.Accepted {
-		r.addCA("accepted for the bridge", a.certificate)
-		r.add("accepted", stamp(a.At)+" by "+a.Person)
-		if w := a.Withdrawn; w != nil {
-			r.add("withdrawn", stamp(w.At)+" by "+w.Person+": "+w.Reason)
-		}
-	}
-	r.add("applied", stamp(m.AppliedAt)+" by "+m.AppliedBy.Person)
-	for _, d := range m.Decisions {
-		s := fmt.Sprintf("%s %s by %s", stamp(d.At), d.Verb, d.Person)
-		if d.To != "" {
-			s += ", now " + d.To
-		}
-		if d.Reason != "" {
-			s += ": " + d.Reason
-		}
-		r.add("decision", s)
-	}
-	return r
+	return s
 }

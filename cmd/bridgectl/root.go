@@ -127,6 +127,11 @@ func (t *tool) run(f func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
+// complete has the shell offer values for a flag.
+func complete(c *cobra.Command, flag string, values ...cobra.Completion) {
+	must(c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+}
+
 // must reports a slip in how the commands are put together.
 func must(err error) {
 	if err != nil {

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"encoding/xml"
 	"errors"
@@ -41,6 +43,9 @@ func TestMain(m *testing.M) {
 // of its own. A script finds:
 //
 //	officers/anna, officers/bert   credentials of officers who are approvers
+//	officers/cleo                  of an assessor
+//	officers/dora, officers/emil   of approvers
+//	officers/finn                  of a signer
 //	officers/otto                  of an operator
 //	officers/alfred                of an applicant for alpha
 //	officers/carl                  of nobody who is known
@@ -50,6 +55,7 @@ func TestMain(m *testing.M) {
 //	bridge.pem                     what the CA of root.pem issued to another CA
 //	lists/                         what writeLists makes
 //	paths/                         what writePaths makes
+//	$FINGERPRINT                   SHA-256 of root.pem
 //	$ADMIN                         the daemon's address
 //	$AUDITKEY, audit.pub           fingerprint and public key of its audit log
 //	$NOBODY, $DEAF, $PLAIN         where nobody listens, nobody answers, TLS is not spoken
@@ -58,7 +64,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
 		Setup: func(env *testscript.Env) error { return setUp(t, env) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "hashof": hashOf, "wellformed": wellFormed},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"admit": admit, "answers": answers, "as": as, "exits": exits, "hashof": hashOf, "wellformed": wellFormed,
+		},
 	})
 }
 
@@ -93,6 +101,43 @@ func hashOf(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("HASH", strings.TrimSpace(hash))
 }
 
+// as runs bridgectl as a person: as PERSON ARGS...
+func as(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: as PERSON ARGS...")
+	}
+	ts.Check(ts.Exec("bridgectl", append([]string{"--credentials", ts.MkAbs("officers/" + args[0])}, args[1:]...)...))
+}
+
+// answers writes what a person types, a line each, to the file "answers".
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: answers LINE...")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("answers"), []byte(strings.Join(args, "\n")+"\n"), 0o600))
+}
+
+// admit takes the steps from a draft to an active member: admit ID.
+func admit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: admit ID")
+	}
+	id, paper, fingerprint := args[0], ts.MkAbs("root.pem"), ts.Getenv("FINGERPRINT")
+	for _, step := range [][]string{
+		{"anna", "submit", id, "--form", paper},
+		{"anna", "check", id},
+		{"cleo", "assess", id, "--assessment", paper, "--audit", paper, "--audit-expires", "2027-01-01", "--all-mappings"},
+		{"anna", "contract", id, "--agreement", paper, "--declaration", paper, "--expires", "2028-01-01"},
+		{"anna", "identify", id, "--minutes", paper, "--fingerprint", fingerprint},
+		{"bert", "identify", id, "--minutes", paper, "--fingerprint", fingerprint},
+		{"dora", "approve", id, "--fingerprint", fingerprint, "--yes"},
+		{"emil", "approve", id, "--fingerprint", fingerprint, "--yes"},
+		{"finn", "activate", id},
+	} {
+		as(ts, false, append([]string{step[0], "member"}, step[1:]...))
+	}
+}
+
 // wellFormed wants a file to be one XML document: wellformed FILE.
 func wellFormed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -122,6 +167,8 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	env.Setenv("AUDITKEY", fingerprint)
 	root := newAuthority(t, "Alpha Root")
 	write(t, filepath.Join(dir, "root.pem"), pemOf(root.cert.Raw))
+	sum := sha256.Sum256(root.cert.Raw)
+	env.Setenv("FINGERPRINT", hex.EncodeToString(sum[:]))
 	write(t, filepath.Join(dir, "two.pem"), append(pemOf(root.cert.Raw), pemOf(root.cert.Raw)...))
 	bridge := root.issue(t, "Bridge by Alpha", time.Hour, func(c *x509.Certificate) {
 		c.BasicConstraintsValid, c.IsCA, c.KeyUsage = true, true, x509.KeyUsageCertSign
@@ -186,6 +233,8 @@ func startAdmin(t *testing.T, dir string, atEnd func(func()), published ...feder
 		roles    []membership.Role // none: no record
 	}{
 		{"anna", admin, time.Hour, few}, {"bert", admin, time.Hour, few}, {"otto", admin, time.Hour, []membership.Role{membership.Operator}},
+		{"cleo", admin, time.Hour, []membership.Role{membership.Assessor}}, {"finn", admin, time.Hour, []membership.Role{membership.Signer}},
+		{"dora", admin, time.Hour, []membership.Role{membership.Approver}}, {"emil", admin, time.Hour, []membership.Role{membership.Approver}},
 		{"alfred", admin, time.Hour, []membership.Role{membership.Applicant}},
 		{"mallory", other, time.Hour, nil}, {"carl", admin, time.Hour, nil}, {"late", admin, -time.Minute, few},
 	} {

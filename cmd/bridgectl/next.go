@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bridge.example/api/convert"
+	"bridge.example/api/proto"
+	"bridge.example/membership"
+)
+
+// next is a decision that could be taken now.
+type next struct {
+	Verb      string   `json:"verb"`
+	Who       []string `json:"who"`
+	Persons   int      `json:"persons"`
+	Given     []string `json:"given"`
+	Documents []string `json:"documents"`
+	Missing   []string `json:"missing"`
+}
+
+func newNext(n *proto.Next) next {
+	return next{
+		string(convert.ToVerb(n.GetVerb())), each(n.GetWho(), roleName), int(n.GetPersons()),
+		each(n.GetGiven(), same), each(n.GetDocuments(), same), each(n.GetMissing(), same),
+	}
+}
+
+// String is who can do it, what with, and what stands in the way.
+func (n next) String() string {
+	s := n.Verb + ": " + n.who()
+	if n.Persons > 1 {
+		s += fmt.Sprintf(", %d of %d so far", len(n.Given), n.Persons)
+	}
+	if len(n.Documents) > 0 {
+		s += "; with " + strings.Join(n.Documents, ", ")
+	}
+	if len(n.Missing) > 0 {
+		s += "; missing: " + strings.Join(n.Missing, "; ")
+	}
+	return s
+}
+
+func (n next) who() string {
+	roles := strings.Join(n.Who, " or ")
+	switch {
+	case len(n.Given) > 0:
+		return fmt.Sprintf("another %s than %s", roles, strings.Join(n.Given, ", "))
+	case roles != "" && strings.ContainsRune("aeio", rune(roles[0])):
+		return "an " + roles
+	}
+	return "a " + roles
+}
+
+// forward are the verbs that lead on, the nearest to the end first where several
+// are possible at once.
+var forward = []membership.Verb{
+	membership.Submit, membership.Check, membership.Assess, membership.Contract, membership.Identify, membership.Activate,
+	membership.Approve, membership.Resume, membership.Renew,
+}
+
+// nextStep says in one sentence what leads on from where m stands; empty when
+// nothing does, or nothing needs to.
+func (m member) nextStep() string {
+	for _, v := range forward {
+		i := slices.IndexFunc(m.Next, func(n next) bool { return n.Verb == string(v) })
+		if i < 0 || v == membership.Renew && m.State == string(membership.Active) ||
+			v == membership.Activate && len(m.Next[i].Missing) > 0 {
+			continue
+		}
+		return m.Next[i].command(m.ID)
+	}
+	return ""
+}
+
+// command is what whoever can do it has to type.
+func (n next) command(id string) string {
+	s := fmt.Sprintf("%s can now run: bridgectl member %s %s", n.who(), n.Verb, id)
+	if flags := usageOf(membership.Verb(n.Verb)); flags != "" {
+		s += " " + flags
+	}
+	if len(n.Missing) > 0 {
+		s += "; it takes: " + strings.Join(n.Missing, "; ")
+	}
+	return s
+}

@@ -3,14 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
+	"bridge.example/api/convert"
 	"bridge.example/api/proto"
 	"bridge.example/internal/fault"
+	"bridge.example/membership"
 )
 
 func (t *tool) authCommand() *cobra.Command {
@@ -101,6 +105,9 @@ func (t *tool) canI(ctx context.Context, args []string) error {
 		p, err := client.WhoAmI(ctx, &proto.WhoAmIRequest{})
 		may = each(p.GetMay(), func(p *proto.Permission) permission {
 			verb, noun := words(p.GetRpc())
+			if p.GetVerb() != proto.Verb_VERB_UNSPECIFIED {
+				verb = string(convert.ToVerb(p.GetVerb()))
+			}
 			return permission{verb, noun, enumName(p.GetScope().String(), "SCOPE_")}
 		})
 		return err
@@ -122,10 +129,9 @@ func (t *tool) canI(ctx context.Context, args []string) error {
 			return t.emit(answer{true, p.Scope}, nil, [][]string{{"yes", p.Scope}})
 		}
 	}
-	for _, m := range proto.Bridge_ServiceDesc.Methods {
-		if !matches(words(m.MethodName)) {
-			continue
-		}
+	known := slices.ContainsFunc(proto.Bridge_ServiceDesc.Methods, func(m grpc.MethodDesc) bool { return matches(words(m.MethodName)) }) ||
+		slices.ContainsFunc(membership.Verbs(), func(v membership.Verb) bool { return matches(string(v), "member") })
+	if known {
 		if t.output == "json" {
 			if err := t.emit(answer{}, nil, nil); err != nil {
 				return err
@@ -136,7 +142,7 @@ func (t *tool) canI(ctx context.Context, args []string) error {
 	return withHint(fault.New(fault.Invalid, "nothing is called %q %q", args[0], args[1]), "\"can-i --list\" shows what you may, in these words")
 }
 
-// words takes the name of an RPC apart: ApproveMember is approve, member.
+// words takes the name of an RPC apart: ListMembers is list, members.
 func words(rpc string) (verb, noun string) {
 	var out []string
 	for i, r := range rpc {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bridge.example/api/proto"
+	"bridge.example/internal/checkup"
 )
 
 // report is the newest examination, and what it found where that could be read.
@@ -16,21 +17,9 @@ type report struct {
 	At       time.Time `json:"at,omitzero"`
 	Passed   bool      `json:"passed"`
 	// Current tells that the record is still the one that was examined.
-	Current  bool           `json:"current"`
-	Failed   []string       `json:"failed"`
-	Findings []checkFinding `json:"findings"`
-}
-
-// checkFinding is what one check found; docs/checks.md describes them.
-type checkFinding struct {
-	ID       string   `json:"id"`
-	Title    string   `json:"title"`
-	Source   string   `json:"source"`
-	Must     bool     `json:"must"`
-	Verdict  string   `json:"verdict"` // ok, skipped, warn, fail
-	Subject  string   `json:"subject"`
-	Evidence []string `json:"evidence"`
-	Fix      string   `json:"fix,omitempty"`
+	Current  bool              `json:"current"`
+	Failed   []string          `json:"failed"`
+	Findings []checkup.Finding `json:"findings"`
 }
 
 func newReport(r *proto.Report, recordHash string) *report {
@@ -39,7 +28,7 @@ func newReport(r *proto.Report, recordHash string) *report {
 	}
 	return &report{
 		Document: r.GetDocument(), At: instant(r.GetAt()), Passed: r.GetPassed(), Current: r.GetRecordHash() == recordHash,
-		Failed: each(r.GetFailed(), same), Findings: []checkFinding{},
+		Failed: each(r.GetFailed(), same), Findings: []checkup.Finding{},
 	}
 }
 
@@ -53,9 +42,7 @@ func readFindings(ctx context.Context, client proto.BridgeClient, m *member) err
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Findings []checkFinding `json:"findings"`
-	}
+	var in checkup.Report
 	if err := json.Unmarshal(content, &in); err == nil && in.Findings != nil {
 		m.Report.Findings = in.Findings
 	}
@@ -76,20 +63,21 @@ func (r *report) rows(all bool) (out rows) {
 		outcome += "; the record was changed since"
 	}
 	out.add("check", fmt.Sprintf("%s %s", stamp(r.At), outcome))
-	counts := map[string]int{}
+	counts := map[checkup.Verdict]int{}
 	for _, f := range r.Findings {
 		counts[f.Verdict]++
-		if f.Verdict == "fail" || f.Verdict == "warn" {
-			out.add(f.Verdict, f.String())
+		if f.Verdict == checkup.Fail || f.Verdict == checkup.Warn {
+			out.add(string(f.Verdict), inLine(f))
 		}
 	}
 	if all && len(r.Findings) > 0 {
-		out.add("findings", fmt.Sprintf("%d failed, %d warned of, %d skipped, %d in order", counts["fail"], counts["warn"], counts["skipped"], counts["ok"]))
+		out.add("findings", fmt.Sprintf("%d failed, %d warned of, %d skipped, %d in order", counts[checkup.Fail], counts[checkup.Warn], counts[checkup.Skipped], counts[checkup.OK]))
 	}
 	return out
 }
 
-func (f checkFinding) String() string {
+// inLine is a finding in one line.
+func inLine(f checkup.Finding) string {
 	s := f.ID + " " + f.Title
 	if f.Subject != "" {
 		s += " (" + f.Subject + ")"

@@ -39,7 +39,7 @@ fields as above up to cross_profile, then stage, since, renewal, changes
 (roles), persons (how many it takes), given (persons), documents (kinds),
 missing}], report {document (hash), at, passed, current (of the record as it
 stands), failed (ids), findings [{id, title, source, must, verdict (ok, skipped,
-warn, fail), subject, evidence, fix}] (filled by show and check)}, barred
+warn, fail), subject, evidence, fix, took_ns}] (filled by show and check)}, barred
 [{certificate (SHA-256), reason, at}], approvals (short of the persons they
 need) and decisions [{verb, person, credential, roles, record_hash, reason, at,
 to, documents, fingerprints, mappings, preview, date}], accepted (certificates

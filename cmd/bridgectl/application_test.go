@@ -11,8 +11,8 @@ import (
 	"bridge.example/membership"
 )
 
-// TestTemplate: the annotated application is one that can be submitted, and it
-// and the blank form name every key there is.
+// TestTemplate: the annotated application can be submitted, and names every key
+// there is.
 func TestTemplate(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"root.pem", "issuing.pem"} {

@@ -2,55 +2,76 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// TestTerminal shows what a person sees who sits at all three ends.
-func TestTerminal(t *testing.T) {
-	dir := t.TempDir()
-	startAdmin(t, dir, t.Cleanup)
+// office is a bridge with a drafted application, and persons at terminals.
+type office struct {
+	*testing.T
+	dir, file   string // credentials lie in dir; the application in file
+	fingerprint string // of its anchor
+}
+
+func newOffice(t *testing.T) office {
+	o := office{T: t, dir: t.TempDir()}
+	startAdmin(t, o.dir, t.Cleanup)
 	root := newAuthority(t, "Alpha Root").cert
-	write(t, filepath.Join(dir, "root.pem"), pemOf(root.Raw))
-	file := filepath.Join(dir, "alpha.yaml")
-	write(t, file, []byte(`{id: alpha, name: "Alpha", country: DE, contacts: [{name: Anna, email: a@alpha.example}],
+	o.file, o.fingerprint = filepath.Join(o.dir, "alpha.yaml"), newCertificate(root.Raw).SHA256
+	write(t, filepath.Join(o.dir, "root.pem"), pemOf(root.Raw))
+	write(t, o.file, []byte(`{id: alpha, name: "Alpha", country: DE, contacts: [{name: Anna, email: a@alpha.example}],
 mail_domains: [alpha.example], policies: [{member: 1.2.3, bridge: 1.2.4}], anchors: [{certificate: root.pem}],
 documents: [{kind: cp, file: root.pem}, {kind: cps, file: root.pem}]}`))
+	o.run(0, "anna", strings.NewReader(""), "apply", "-f", o.file)
+	return o
+}
 
-	run := func(wantExit int, person, input string, args ...string) (stdout, stderr string) {
-		t.Helper()
-		var out, err bytes.Buffer
-		p := &tool{in: strings.NewReader(input), out: &out, err: &err, inTerminal: true, outTerminal: true, errTerminal: true}
-		if got := p.execute(append([]string{"--credentials", filepath.Join(dir, "officers", person)}, args...)); got != wantExit {
-			t.Errorf("%q exits %d, want %d: %s", args, got, wantExit, err.String())
-		}
-		return out.String(), err.String()
+// run runs "bridgectl member" for a person who sits at all three ends.
+func (o office) run(wantExit int, person string, input io.Reader, args ...string) (stdout, stderr string) {
+	o.Helper()
+	var out, err bytes.Buffer
+	p := &tool{in: input, out: &out, err: &err, inTerminal: true, outTerminal: true, errTerminal: true}
+	if got := p.execute(append([]string{"--credentials", filepath.Join(o.dir, "officers", person), "member"}, args...)); got != wantExit {
+		o.Errorf("%q exits %d, want %d: %s", args, got, wantExit, err.String())
 	}
-	run(0, "anna", "", "member", "apply", "-f", file)
-	out, _ := run(0, "anna", "", "member", "list")
+	return out.String(), err.String()
+}
+
+// identify takes the steps before the approvals.
+func (o office) identify() {
+	o.Helper()
+	nothing := strings.NewReader("")
+	o.run(0, "anna", nothing, "submit", "alpha", "--form", o.file)
+	o.run(0, "anna", nothing, "check", "alpha")
+	o.run(0, "cleo", nothing, "assess", "alpha", "--assessment", o.file, "--audit", o.file, "--audit-expires", "2027-01-01", "--all-mappings")
+	o.run(0, "anna", nothing, "contract", "alpha", "--agreement", o.file, "--declaration", o.file, "--expires", "2027-01-01")
+	for _, officer := range []string{"anna", "bert"} {
+		o.run(0, officer, strings.NewReader(o.fingerprint+"\n"), "identify", "alpha", "--minutes", o.file)
+	}
+}
+
+// TestTerminal shows what a person sees who sits at all three ends.
+func TestTerminal(t *testing.T) {
+	o := newOffice(t)
+	out, _ := o.run(0, "anna", strings.NewReader(""), "list")
 	want := "ID     STATE  SINCE                 PROPOSED  DOMAINS        NAME\n" +
 		"alpha  draft  2026-01-02T03:04:05Z            alpha.example  Alpha\n"
 	if out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
-	fingerprint := newCertificate(root.Raw).SHA256
-	run(0, "anna", "", "member", "submit", "alpha", "--form", file)
-	run(0, "anna", "", "member", "check", "alpha")
-	run(0, "cleo", "", "member", "assess", "alpha", "--assessment", file, "--audit", file, "--audit-expires", "2027-01-01", "--all-mappings")
-	run(0, "anna", "", "member", "contract", "alpha", "--agreement", file, "--declaration", file, "--expires", "2027-01-01")
-	for _, officer := range []string{"anna", "bert"} {
-		run(0, officer, fingerprint+"\n", "member", "identify", "alpha", "--minutes", file)
-	}
+	o.identify()
 	for _, answer := range []string{"", "\n", "n\n", "yes please\n", strings.Repeat("y", 1000)} {
-		if out, _ := run(7, "dora", fingerprint+"\n"+answer, "member", "approve", "alpha"); out != "" {
+		if out, _ := o.run(7, "dora", strings.NewReader(o.fingerprint+"\n"+answer), "approve", "alpha"); out != "" {
 			t.Errorf("%.10q: got %q on standard output", answer, out)
 		}
 	}
-	spelt := strings.ToUpper(fingerprint[:2] + ":" + fingerprint[2:30] + " " + fingerprint[30:])
-	out, shown := run(0, "dora", spelt+"\ny\n", "member", "approve", "alpha")
+	spelt := strings.ToUpper(o.fingerprint[:2] + ":" + o.fingerprint[2:30] + " " + o.fingerprint[30:])
+	out, shown := o.run(0, "dora", strings.NewReader(spelt+"\ny\n"), "approve", "alpha")
 	for _, s := range []string{"name            Alpha, DE\n", "mail domain     alpha.example\n", "policy          1.2.3 equals level 1.2.4\n", "anchor          CN=Alpha Root, until ", "anchor SHA-256  ", "record hash     ", "Approve this record? [y/N] "} {
 		if !strings.Contains(shown, s) {
 			t.Errorf("what is approved does not show %q:\n%s", s, shown)
@@ -59,7 +80,50 @@ documents: [{kind: cp, file: root.pem}, {kind: cps, file: root.pem}]}`))
 	if !strings.Contains(out, "another approver than dora, 1 of 2 so far") {
 		t.Errorf("got %q", out)
 	}
-	run(2, "anna", "", "list", "fetch") // binary
+	o.run(2, "dora", strings.NewReader(""), "document", "get", "alpha", "audit") // may be binary
+}
+
+// meanwhile is a person who answers once something else has happened.
+type meanwhile struct {
+	happen  func()
+	answers io.Reader
+}
+
+func (m meanwhile) Read(b []byte) (int, error) {
+	m.happen()
+	return m.answers.Read(b)
+}
+
+// TestChangedWhileAsked: an approval fits only the record that was shown.
+func TestChangedWhileAsked(t *testing.T) {
+	o := newOffice(t)
+	o.identify()
+	edited := filepath.Join(o.dir, "edited.yaml")
+	text, err := os.ReadFile(o.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, edited, bytes.Replace(text, []byte("alpha.example]"), []byte("evil.example]"), 1))
+	edit := sync.OnceFunc(func() { o.run(0, "anna", strings.NewReader(""), "edit", "alpha", "-f", edited, "--yes") })
+	_, stderr := o.run(4, "dora", meanwhile{edit, strings.NewReader(o.fingerprint + "\ny\n")}, "approve", "alpha")
+	if !strings.Contains(stderr, "hint: the record was changed meanwhile; look at it again: bridgectl member show alpha") {
+		t.Errorf("got %s", stderr)
+	}
+}
+
+// TestWatch: whoever watches a case is told what others do, until nothing is
+// left to do.
+func TestWatch(t *testing.T) {
+	o := newOffice(t)
+	done := make(chan string)
+	go func() {
+		_, stderr := o.run(0, "bert", strings.NewReader(""), "show", "alpha", "--watch")
+		done <- stderr
+	}()
+	o.run(0, "anna", strings.NewReader(""), "withdraw", "alpha", "--reason", "a mistake")
+	if stderr := <-done; !strings.Contains(stderr, "alpha is withdrawn") && !strings.Contains(stderr, "withdraw by anna, now withdrawn: a mistake") {
+		t.Errorf("got %s", stderr)
+	}
 }
 
 func TestHarmless(t *testing.T) {

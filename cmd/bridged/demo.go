@@ -30,9 +30,10 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Start a federation of two simulated organisations and tour it",
-		Long: `Start a bridge and two simulated organisations on loopback, admit both through
-the administrative interface, and make the journey of an encrypted mail from one to
-the other. Then print commands to try, and stay up until interrupted.
+		Long: `Start a bridge and two simulated organisations on loopback, take both through
+the whole admission, with checks that really ask their servers, and make the
+journey of an encrypted mail from one to the other. Then print commands to try,
+and stay up until interrupted.
 
 Everything is kept in the state directory; a second start continues with it.
 When all answers, the ready file is written: a JSON object that names every
@@ -62,11 +63,12 @@ type demoOptions struct {
 // demo is a running demo.
 type demo struct {
 	demoOptions
-	ports     ports
-	members   []*lab.Organisation // alpha, beta
-	bridge    statedir.Dir
-	suspended map[string]bool // members that an earlier demo left so
-	log       *os.File        // the bridge's
+	ports   ports
+	members []*lab.Organisation // alpha, beta
+	names   *lab.DNS            // knows the proofs of their mail domains
+	bridge  statedir.Dir
+	stopped map[string]bool // members that an earlier demo left out of force
+	log     *os.File        // the bridge's
 }
 
 func (d *demo) logFile() string { return filepath.Join(d.state, "bridged.log") }
@@ -77,7 +79,7 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 	if o.state, err = filepath.Abs(o.state); err != nil {
 		return err
 	}
-	d := &demo{demoOptions: o, bridge: statedir.Dir(filepath.Join(o.state, "bridge")), suspended: map[string]bool{}}
+	d := &demo{demoOptions: o, bridge: statedir.Dir(filepath.Join(o.state, "bridge")), stopped: map[string]bool{}}
 	if d.ports, err = choosePorts(o.state, o.portBase, o.portsGiven); err != nil {
 		return err
 	}
@@ -91,12 +93,18 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 		for _, m := range d.members {
 			err = errors.Join(err, m.Close())
 		}
+		if d.names != nil {
+			err = errors.Join(err, d.names.Close())
+		}
 		err = errors.Join(err, d.log.Close())
 	}()
 	for i, spec := range []lab.Spec{lab.Alpha(), lab.Beta()} {
 		if err := d.step("Starting organisation "+spec.ID, func() error { return d.startMember(i, spec) }); err != nil {
 			return portHint(err)
 		}
+	}
+	if d.names, err = lab.StartDNS(d.ports.names(), d.members...); err != nil {
+		return portHint(err)
 	}
 	if err := d.step("Founding the bridge", func() error { return d.found(ctx) }); err != nil {
 		return err
@@ -127,12 +135,12 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 		return nil
 	}
 	for _, m := range d.members {
-		if err := d.step("Admitting "+m.Spec.ID+" by two approvers", func() error { return d.admit(serving, m) }); err != nil {
+		if err := d.step("Admitting "+m.Spec.ID+", examined and approved by two", func() error { return d.admit(serving, m) }); err != nil {
 			return err
 		}
 	}
-	if d.suspended["alpha"] || d.suspended["beta"] {
-		d.printf("\nA member is suspended since the last time, so no mail can be sent; below is how to bring it back.\n")
+	if len(d.stopped) > 0 {
+		d.printf("\nA member is not in force since the last time, so no mail can be sent; below is how to bring one back that is suspended.\n")
 	} else if err := d.journey(serving); err != nil {
 		return fmt.Errorf("the journey: %w", err)
 	}
@@ -219,6 +227,7 @@ func (d *demo) startBridge(ctx context.Context) (*daemon.Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Checks.Resolver = d.names.Addr
 	return daemon.New(ctx, c, buildVersion(), telemetry.NewLogger(d.log, c.Log.Level, c.Log.Format))
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -51,9 +53,47 @@ func holders(r membership.Role, member membership.ID) (out []string) {
 	return out
 }
 
+// duties are the demo's persons who take the steps of the lab's.
+var duties = map[string]string{
+	lab.Ada.Person: "ada", lab.Bob.Person: "grace", lab.Cleo.Person: "alan",
+	lab.Dora.Person: "barbara", lab.Emil.Person: "edsger", lab.Finn.Person: "donald",
+}
+
 // admit takes one organisation through the administrative interface, from
-// wherever an earlier demo left it: its applicant applies, two approvers approve.
-func (d *demo) admit(ctx context.Context, m *lab.Organisation) error {
+// wherever an earlier demo left it: its applicant applies and submits, each of
+// the others does their part. A record that is in force, or over for good, is
+// left alone.
+func (d *demo) admit(ctx context.Context, m *lab.Organisation) (err error) {
+	id := membership.ID(m.Spec.ID)
+	applicant := holders(membership.Applicant, id)[0]
+	o := office{demo: d, clients: map[string]proto.BridgeClient{}}
+	defer func() { err = errors.Join(err, o.close()) }()
+	desk := lab.Service(func(person string) (proto.BridgeClient, error) { return o.client(cmp.Or(duties[person], person)) })
+	if err := d.apply(ctx, o.client, desk, applicant, m); err != nil {
+		return err
+	}
+	record, err := desk.Member(ctx, id)
+	if err != nil {
+		return err
+	}
+	if record.ActiveSince.IsZero() {
+		steps := lab.Admission()
+		steps[0].By.Person = applicant
+		if err := desk.Follow(ctx, id, steps); err != nil {
+			return err
+		}
+		if record, err = desk.Member(ctx, id); err != nil {
+			return err
+		}
+	}
+	if !record.Served() {
+		d.stopped[m.Spec.ID] = true
+	}
+	return nil
+}
+
+// apply has the applicant open the record, unless it is there.
+func (d *demo) apply(ctx context.Context, as func(string) (proto.BridgeClient, error), desk lab.Desk, applicant string, m *lab.Organisation) error {
 	bridgeCA, err := d.bridge.ReadCertificate(statedir.BridgeCA)
 	if err != nil {
 		return err
@@ -62,60 +102,51 @@ func (d *demo) admit(ctx context.Context, m *lab.Organisation) error {
 	if err != nil {
 		return err
 	}
-	for _, person := range holders(membership.Applicant, membership.ID(m.Spec.ID)) {
-		err := d.as(person, func(c proto.BridgeClient) error {
-			_, err := c.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: convert.FromApplication(m.Application(demoLevel, cross))})
-			return err
-		})
-		// One that is there already is an earlier demo's.
-		if err != nil && status.Code(err) != codes.Aborted {
+	a := m.Application(demoLevel, cross)
+	for i, doc := range a.Documents {
+		if a.Documents[i], err = desk.Document(ctx, doc.Kind); err != nil {
 			return err
 		}
 	}
-	for _, person := range holders(membership.Approver, "") {
-		if err := d.as(person, func(c proto.BridgeClient) error { return d.approve(ctx, c, m.Spec.ID, person) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// approve approves what has been applied for, unless person has done so.
-func (d *demo) approve(ctx context.Context, c proto.BridgeClient, id, person string) error {
-	got, err := c.GetMember(ctx, &proto.GetMemberRequest{Id: id})
+	c, err := as(applicant)
 	if err != nil {
 		return err
 	}
-	member := got.GetMember()
-	if member.GetState() == proto.State_STATE_APPLIED && !approvedBy(member, person) {
-		r, err := c.ApproveMember(ctx, &proto.ApproveMemberRequest{Id: id, RecordHash: member.GetRecordHash(), Reason: "demo"})
-		if err != nil {
-			return err
-		}
-		member = r.GetMember()
+	_, err = c.ApplyMember(ctx, &proto.ApplyMemberRequest{Application: convert.FromApplication(a)})
+	// One that is there already is an earlier demo's.
+	if status.Code(err) == codes.Aborted {
+		return nil
 	}
-	d.suspended[id] = member.GetState() == proto.State_STATE_SUSPENDED
-	return nil
+	return err
 }
 
-func approvedBy(m *proto.Member, person string) bool {
-	for _, a := range m.GetApprovals() {
-		if a.GetBy().GetPerson() == person {
-			return true
-		}
-	}
-	return false
+// office keeps a connection of each person who was needed.
+type office struct {
+	*demo
+	clients map[string]proto.BridgeClient
+	conns   []*grpc.ClientConn
 }
 
-// as calls f with a connection of one person's.
-func (d *demo) as(person string, f func(proto.BridgeClient) error) error {
-	credentials, err := client.Open(d.bridge.Officer(person), "", time.Now())
+func (o *office) client(person string) (proto.BridgeClient, error) {
+	if c, ok := o.clients[person]; ok {
+		return c, nil
+	}
+	credentials, err := client.Open(o.bridge.Officer(person), "", time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	conn, err := credentials.Dial()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(f(proto.NewBridgeClient(conn)), conn.Close())
+	o.conns = append(o.conns, conn)
+	o.clients[person] = proto.NewBridgeClient(conn)
+	return o.clients[person], nil
+}
+
+func (o *office) close() (err error) {
+	for _, c := range o.conns {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }

@@ -27,6 +27,9 @@ func (p ports) directory() string  { return p.addr(1) }
 func (p ports) responder() string  { return p.addr(2) }
 func (p ports) repository() string { return p.addr(3) }
 
+// names is the UDP port of the name server.
+func (p ports) names() int { return int(p) + 4 }
+
 // member returns the ports of the i-th member, counted from 0.
 func (p ports) member(i int) lab.Ports {
 	first := int(p) + 10*(i+1)
@@ -36,6 +39,7 @@ func (p ports) member(i int) lab.Ports {
 // portSpan is how many numbers from the base on a demo uses at most.
 const portSpan = 23
 
+// all are those for TCP.
 func (p ports) all() []int {
 	return []int{0, 1, 2, 3, 10, 11, 12, 20, 21, 22}
 }
@@ -100,6 +104,11 @@ func (p ports) free() bool {
 		}
 		_ = l.Close()
 	}
+	c, err := net.ListenPacket("udp", p.addr(4))
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
 	return true
 }
 

@@ -199,8 +199,10 @@ func (d *demo) printTour() error {
 				" --anchor " + quote(alpha.Root.File) + " --leaf " + quote(bob.File)},
 		{"Stop beta: directory, responder, cross-certificate and list let go of it at once",
 			ada + " member suspend beta --reason 'trying it out'"},
-		{"Two approvers bring it back, with a new cross-certificate",
-			as("barbara") + " member approve beta --yes && " + as("edsger") + " member approve beta --yes"},
+		{"The bridge examines it again, and two approvers bring it back, with a new cross-certificate",
+			ada + " member check beta && " + as("barbara") + " member resume beta --reason 'tried out' --yes && " +
+				as("edsger") + " member resume beta --reason 'tried out' --yes"},
+		{"Who did what, on which evidence", as("dorothy") + " member history beta"},
 	} {
 		d.printf("\n  # %s\n  %s\n", c.what, c.command)
 	}

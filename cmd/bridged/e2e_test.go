@@ -315,7 +315,7 @@ func TestDemo(t *testing.T) {
 		}
 	})
 
-	t.Run("suspension takes all four back, approval brings them again", func(t *testing.T) {
+	t.Run("suspension takes all four back, two approvers bring them again", func(t *testing.T) {
 		cross := d.certificate(t, d.Members[1].CrossTo)
 		before := d.look(t, 1, cross)
 		if want := (view{before.listNumber, before.crlNumber, true, false, 1, "good"}); before != want {
@@ -337,24 +337,31 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the other member: got %+v, want it untouched", other)
 		}
 
-		if out, code := d.bridgectl(t, "barbara", "member", "approve", "beta"); code != 0 {
-			t.Fatalf("approving: exit %d\n%s", code, out)
+		resume := []string{"member", "resume", "beta", "--reason", "drill", "--yes"}
+		if out, code := d.bridgectl(t, "barbara", resume...); code != 4 || !strings.Contains(out, "check") {
+			t.Errorf("resuming what was not examined: exit %d\n%s", code, out)
 		}
-		if out, code := d.bridgectl(t, "barbara", "member", "approve", "beta"); code != 4 || !strings.Contains(out, "has approved this record already") {
+		if out, code := d.bridgectl(t, "ada", "member", "check", "beta"); code != 0 {
+			t.Fatalf("checking: exit %d\n%s", code, out)
+		}
+		if out, code := d.bridgectl(t, "barbara", resume...); code != 0 {
+			t.Fatalf("resuming: exit %d\n%s", code, out)
+		}
+		if out, code := d.bridgectl(t, "barbara", resume...); code != 4 || !strings.Contains(out, "has done so already") {
 			t.Errorf("the same approver again: exit %d\n%s", code, out)
 		}
-		if out, code := d.bridgectl(t, "ada", "member", "approve", "beta"); code != 5 {
-			t.Errorf("an officer approving: exit %d\n%s", code, out)
+		if out, code := d.bridgectl(t, "ada", resume...); code != 5 {
+			t.Errorf("an officer resuming: exit %d\n%s", code, out)
 		}
 		if v := d.look(t, 1, cross); v.listed || v.found != 0 {
-			t.Errorf("after one approval: got %+v, want beta still out", v)
+			t.Errorf("after one approver: got %+v, want beta still out", v)
 		}
-		if out, code := d.bridgectl(t, "edsger", "member", "approve", "beta"); code != 0 {
-			t.Fatalf("approving: exit %d\n%s", code, out)
+		if out, code := d.bridgectl(t, "edsger", resume...); code != 0 {
+			t.Fatalf("resuming: exit %d\n%s", code, out)
 		}
 		again := d.look(t, 1, cross)
 		if want := (view{again.listNumber, again.crlNumber, true, true, 1, "good"}); again != want || again.listNumber <= suspended.listNumber {
-			t.Errorf("approved again: got %+v, want %+v", again, want)
+			t.Errorf("resumed: got %+v, want %+v", again, want)
 		}
 		var shown struct {
 			Projection struct {
@@ -425,13 +432,16 @@ func TestDemoKilled(t *testing.T) {
 	if v := again.look(t, 1, cross); v.listed || !v.revoked || v.found != 0 || v.status != "unauthorized" {
 		t.Errorf("after the kill: got %+v, want beta out", v)
 	}
+	if out, code := again.bridgectl(t, "ada", "member", "check", "beta"); code != 0 {
+		t.Fatalf("checking: exit %d\n%s", code, out)
+	}
 	for _, approver := range []string{"barbara", "edsger"} {
-		if out, code := again.bridgectl(t, approver, "member", "approve", "beta"); code != 0 {
-			t.Fatalf("approving: exit %d\n%s", code, out)
+		if out, code := again.bridgectl(t, approver, "member", "resume", "beta", "--reason", "drill", "--yes"); code != 0 {
+			t.Fatalf("resuming: exit %d\n%s", code, out)
 		}
 	}
 	if v := again.look(t, 1, cross); !v.listed || v.found != 1 || v.status != "good" {
-		t.Errorf("approved again: got %+v", v)
+		t.Errorf("resumed: got %+v", v)
 	}
 	again.stop(t)
 }

@@ -119,7 +119,7 @@ func (b *bridge) start(t *testing.T, edit func(*config.Config), members ...*lab.
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := lab.StartDNS(members...)
+	names, err := lab.StartDNS(0, members...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,14 @@ package lab
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 
 	"golang.org/x/net/dns/dnsmessage"
 
 	"bridge.example/internal/checkup"
+	"bridge.example/internal/fault"
 )
 
 // DNS is a name server on loopback that knows the proofs of mail domains and
@@ -20,12 +22,13 @@ type DNS struct {
 	running sync.WaitGroup
 }
 
-// StartDNS serves, on UDP and a free port, the TXT records by which the mail
-// domains of organisations are proved, until Close.
-func StartDNS(of ...*Organisation) (*DNS, error) {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+// StartDNS serves, on a UDP port or any free one for 0, the TXT records by which
+// the mail domains of organisations are proved, until Close. A port that is
+// taken is a Conflict.
+func StartDNS(port int, of ...*Organisation) (*DNS, error) {
+	conn, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.Conflict, "listening for names: %w", err)
 	}
 	d := &DNS{Addr: conn.LocalAddr().String(), conn: conn, texts: map[string]string{}}
 	for _, o := range of {

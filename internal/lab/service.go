@@ -67,6 +67,7 @@ func Service(as func(person string) (proto.BridgeClient, error)) Desk {
 func recordOf(m *proto.Member) membership.Member {
 	out := membership.Member{
 		Application: convert.ToApplication(m.GetApplication()), State: convert.ToState(m.GetState()), Round: int(m.GetRound()),
+		Halted: m.GetHalted(), ActiveSince: convert.ToTime(m.GetActiveSince()),
 	}
 	for _, a := range m.GetApprovals() {
 		out.Approvals = append(out.Approvals, membership.Decision{

@@ -10,6 +10,7 @@ import (
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
+	"bridge.example/membership"
 )
 
 // openAuditKey opens the key of the audit log. It is nil for a bridge that was
@@ -62,6 +63,28 @@ func (d *Daemon) recordStop(cause error) error {
 	e := auditlog.Event{Kind: "bridge.stop"}
 	if cause != nil {
 		e.Details = map[string]string{"error": cause.Error()}
+	}
+	return d.audit.Act(ctx, e)
+}
+
+// recordAct records what is about to be written into the register: what was
+// decided, about which record, on which documents.
+func (d *Daemon) recordAct(ctx context.Context, a membership.Act) error {
+	decision := a.Decision
+	e := auditlog.Event{
+		Kind: "member." + string(decision.Verb), Member: string(a.Member),
+		Person: decision.By.Person, Credential: decision.By.Credential, Details: map[string]string{},
+	}
+	if decision.RecordHash != "" {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "record", SHA256: decision.RecordHash})
+	}
+	for _, doc := range decision.Documents {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: string(doc.Kind), SHA256: doc.Hash})
+	}
+	for name, value := range map[string]string{"to": string(decision.To), "reason": decision.Reason} {
+		if value != "" {
+			e.Details[name] = value
+		}
 	}
 	return d.audit.Act(ctx, e)
 }

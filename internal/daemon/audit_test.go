@@ -6,13 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"bridge.example/api/proto"
 	"bridge.example/internal/ceremony"
 	"bridge.example/internal/daemon"
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/lab"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
@@ -120,4 +125,37 @@ func kinds(t *testing.T, d statedir.Dir) (out []string) {
 		out = append(out, e.Kind)
 	}
 	return out
+}
+
+// TestAdmissionIsRecorded: the audit log tells an admission step by step, each
+// before what follows from it, and who took it.
+func TestAdmissionIsRecorded(t *testing.T) {
+	alpha := organisation(t, alphaSpec())
+	b := start(t, "o=bridge", func(*config.Config) {}, alpha)
+	b.admit(t, b.application(t, alpha))
+	var got []string
+	for from := uint64(1); from != 0; {
+		page, err := b.as(t, lab.Ada.Person).ListAuditEvents(t.Context(), &proto.ListAuditEventsRequest{From: from, PageSize: 500})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range page.GetEvents() {
+			e, err := auditlog.DecodeEvent([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Member == "alpha" && !strings.HasPrefix(e.Kind, "call") {
+				got = append(got, strings.TrimSpace(e.Kind+" "+e.Person+" "+e.Details["to"]))
+			}
+		}
+		from = page.GetNext()
+	}
+	want := []string{
+		"member.apply ada draft", "member.submit ada submitted", "member.check ada checked", "member.assess cleo assessed",
+		"member.contract ada contracted", "member.identify ada", "member.identify bob identified",
+		"member.approve dora", "member.approve emil approved", "member.activate finn active", "certificate.issue",
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("recorded (-got +want):\n%s", diff)
+	}
 }

@@ -129,7 +129,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	d.client = client
 	register := d.store.Members()
 	d.federation = federation.New(federation.Parts{
-		Register:  membership.NewRegister(register, membership.Options{Documents: d.store.Documents(), Log: d.log}),
+		Register:  membership.NewRegister(register, membership.Options{Documents: d.store.Documents(), Audit: d.recordAct, Log: d.log}),
 		Authority: d.authority,
 		Publisher: d.publisher,
 		Directory: d.directory,

@@ -32,7 +32,7 @@ func (d *Daemon) examiner(m *material, dial outbound.DialFunc) func(context.Cont
 	return func(ctx context.Context, who membership.Member) (federation.Examination, error) {
 		reach := reach // what follows is of this examination
 		var err error
-		if reach.Others, err = d.others(ctx, who.ID, m.bridgeCA.cert); err != nil {
+		if reach.Others, err = d.others(ctx, who.ID, m.bridgeCA); err != nil {
 			return federation.Examination{}, err
 		}
 		reach.Paths = func(ctx context.Context) (missing, unexpected []string, err error) {

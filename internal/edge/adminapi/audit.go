@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 	protobuf "google.golang.org/protobuf/proto"
 
+	"bridge.example/api/convert"
 	"bridge.example/api/proto"
 	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
@@ -91,8 +92,11 @@ func announcement(method string, c caller, req any) (auditlog.Event, error) {
 	if r, ok := req.(interface{ GetReason() string }); ok && r.GetReason() != "" {
 		e.Details["reason"] = r.GetReason()
 	}
-	if r, ok := req.(interface{ GetRecordHash() string }); ok {
+	if r, ok := req.(interface{ GetRecordHash() string }); ok && r.GetRecordHash() != "" {
 		e.Details["record"] = r.GetRecordHash()
+	}
+	if r, ok := req.(interface{ GetVerb() proto.Verb }); ok {
+		e.Details["verb"] = string(convert.ToVerb(r.GetVerb()))
 	}
 	return e, nil
 }

@@ -34,7 +34,7 @@ func TestCallsAreRecorded(t *testing.T) {
 	if _, err := anna.ListMembers(ctx, &proto.ListMembersRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := anna.SuspendMember(ctx, &proto.SuspendMemberRequest{Id: "alpha", Reason: "line\nbreak"})
+	_, err := anna.DecideMember(ctx, &proto.DecideMemberRequest{Id: "alpha", Verb: proto.Verb_VERB_SUSPEND, Reason: "line\nbreak"})
 	if status.Code(err) != codes.NotFound {
 		t.Fatal(err)
 	}
@@ -56,8 +56,8 @@ func TestCallsAreRecorded(t *testing.T) {
 		}
 	}
 	want := []string{
-		"call anna alpha SuspendMember  line\nbreak",
-		"call.end anna alpha SuspendMember notfound ",
+		"call anna alpha DecideMember  line\nbreak",
+		"call.end anna alpha DecideMember notfound ",
 		"call.refuse   GetStatus  ",
 		"call anna broken AcceptCrossCertificate  ",
 		"call.end anna broken AcceptCrossCertificate internal ",

@@ -7,10 +7,13 @@ import (
 	"slices"
 
 	"bridge.example/internal/checkup"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/outbound"
 	"bridge.example/internal/setup/statedir"
+	"bridge.example/internal/wire/ldap"
 	"bridge.example/membership"
+	"bridge.example/vdir"
 )
 
 // examiner returns what examines a member, as its candidate stands, with all
@@ -37,6 +40,10 @@ func (d *Daemon) examiner(m *material, dial outbound.DialFunc) func(context.Cont
 		}
 		reach.Paths = func(ctx context.Context) (missing, unexpected []string, err error) {
 			return d.federation.Connections(ctx, who)
+		}
+		// What is in force only: the bridge shows nobody else's people.
+		if who.Served() && who.Amendment == nil && who.Wants(membership.InDirectory) {
+			reach.Search = d.find
 		}
 		report, err := checkup.Examine(ctx, checkup.Subject{Application: *who.Candidate()}, reach)
 		if err != nil {
@@ -69,4 +76,22 @@ func (d *Daemon) others(ctx context.Context, but membership.ID, bridgeCA *x509.C
 		out.Domains = append(out.Domains, m.MailDomains...)
 	}
 	return out, nil
+}
+
+// find asks the virtual directory for an address, and returns what it shows of
+// certificates, DER.
+func (d *Daemon) find(ctx context.Context, address string) (certificates [][]byte, err error) {
+	outcome, err := d.directory.Search(ctx, vdir.Query{
+		Base: d.config.Directory.Suffix, Scope: vdir.WholeSubtree, Attributes: []string{"userCertificate;binary"},
+		Filter: ldap.Filter{Op: ldap.Equality, Attribute: "mail", Value: []byte(address)},
+	}, func(e vdir.Entry) error {
+		for _, a := range e.Attributes {
+			certificates = append(certificates, a.Values...)
+		}
+		return nil
+	})
+	if err == nil && len(outcome.Unavailable) > 0 {
+		err = fault.New(fault.Unavailable, "the member's directory did not answer the bridge")
+	}
+	return certificates, err
 }

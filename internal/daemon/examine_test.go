@@ -83,3 +83,39 @@ func TestExamine(t *testing.T) {
 		})
 	}
 }
+
+// TestExamineInForce asks the bridge's own directory too, once it answers for a
+// member; a member that broke is told, and stays.
+func TestExamineInForce(t *testing.T) {
+	alpha := organisation(t, alphaSpec())
+	b := start(t, "o=bridge", func(*config.Config) {}, alpha)
+	b.admit(t, b.application(t, alpha))
+	ada := b.as(t, lab.Ada.Person)
+	check := func() *proto.Member {
+		t.Helper()
+		r, err := ada.CheckMember(t.Context(), &proto.CheckMemberRequest{Id: "alpha"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Member
+	}
+	m := check()
+	doc, err := ada.GetDocument(t.Context(), &proto.GetDocumentRequest{Id: "alpha", Hash: m.Report.Document})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read checkup.Report
+	if err := json.Unmarshal(doc.Content, &read); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(read.Findings, func(f checkup.Finding) bool { return f.ID == "I3" })
+	if i < 0 || read.Findings[i].Verdict != checkup.OK {
+		t.Errorf("found through the bridge: %+v", read.Findings[i])
+	}
+	if err := alpha.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m := check(); m.Report.Passed || m.State != proto.State_STATE_ACTIVE || !m.Projection.Listed {
+		t.Errorf("after everything broke: %v, listed: %v, %v", m.State, m.Projection.Listed, m.Report)
+	}
+}

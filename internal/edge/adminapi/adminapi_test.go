@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -91,6 +92,27 @@ func TestRefusals(t *testing.T) {
 		if got := status.Code(tt.call()); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestLargestDocument stores and reads a document of the size that is allowed,
+// as the tool does.
+func TestLargestDocument(t *testing.T) {
+	i := start(t, newFake(t), quiet)
+	anna := i.as(t, "anna")
+	content := make([]byte, membership.MaxDocumentBytes)
+	put, err := anna.PutDocument(t.Context(), &proto.PutDocumentRequest{Id: "alpha", Content: content})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := application(t, "alpha")
+	app.Documents[0].Hash = put.Hash
+	if _, err := anna.ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: app}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := anna.GetDocument(t.Context(), &proto.GetDocumentRequest{Id: "alpha", Hash: put.Hash}, grpc.MaxCallRecvMsgSize(membership.MaxDocumentBytes+1<<10))
+	if err != nil || !bytes.Equal(got.Content, content) {
+		t.Errorf("reading it: %d bytes, %v", len(got.GetContent()), err)
 	}
 }
 

@@ -3,6 +3,7 @@ package membership
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -235,37 +236,46 @@ func (r *Register) Bar(ctx context.Context, id ID, certificate, reason string) (
 
 // Sweep decides what is due by the calendar alone: renewals that fall due,
 // members whose day of exit has come, applications nobody touched for long. It
-// returns the records that changed.
+// returns the records that changed; what one record prevents does not keep the
+// others waiting.
 func (r *Register) Sweep(ctx context.Context) ([]Member, error) {
 	var out []Member
+	var errs []error
 	for m, err := range r.store.In(ctx, slices.Concat(openStates, liveStates)...) {
 		if err != nil {
-			return out, err
+			return out, errors.Join(append(errs, err)...)
 		}
-		verb := m.due(r.o.Now())
-		if verb == "" {
+		verb, at := m.Due()
+		if verb == "" || r.o.Now().Before(at) {
 			continue
 		}
 		m, err := r.Decide(ctx, m.ID, Decision{Verb: verb, By: Bridge()})
 		if err != nil {
-			return out, err
+			errs = append(errs, err)
+			continue
 		}
 		out = append(out, m)
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
-// due is what the calendar decides about m; empty for nothing.
-func (m *Member) due(now time.Time) Verb {
-	switch {
-	case m.State == Exiting && !now.Before(m.ExitAt):
-		return Leave
-	case m.State == Active && !m.RenewBy.IsZero() && !now.Before(m.RenewBy.Add(-noticeTime)):
-		return FallDue
-	case m.Stage().open() && now.Sub(m.touched()) > idleTime:
-		return Lapse
+// Due is what the calendar decides about m next, and when; empty for nothing.
+func (m *Member) Due() (verb Verb, at time.Time) {
+	sooner := func(v Verb, t time.Time) {
+		if verb == "" || t.Before(at) {
+			verb, at = v, t
+		}
 	}
-	return ""
+	if m.Stage().open() {
+		sooner(Lapse, m.touched().Add(idleTime))
+	}
+	switch {
+	case m.State == Exiting:
+		sooner(Leave, m.ExitAt)
+	case m.State == Active && !m.RenewBy.IsZero():
+		sooner(FallDue, m.RenewBy.Add(-noticeTime))
+	}
+	return verb, at
 }
 
 // touched is when a person last did something about the record.

@@ -5001,8 +5001,11 @@ type Projection struct {
 	// Subject names of the CAs that the virtual responder answers for.
 	ResponderIssuers  []string            `protobuf:"bytes,4,rep,name=responder_issuers,json=responderIssuers,proto3" json:"responder_issuers,omitempty"`
 	CrossCertificates []*CrossCertificate `protobuf:"bytes,5,rep,name=cross_certificates,json=crossCertificates,proto3" json:"cross_certificates,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Of each CA certificate declared that the world does not see now, why it does
+	// not: expired, not yet valid, barred.
+	Untrusted     []string `protobuf:"bytes,6,rep,name=untrusted,proto3" json:"untrusted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Projection) Reset() {
@@ -5066,6 +5069,13 @@ func (x *Projection) GetResponderIssuers() []string {
 func (x *Projection) GetCrossCertificates() []*CrossCertificate {
 	if x != nil {
 		return x.CrossCertificates
+	}
+	return nil
+}
+
+func (x *Projection) GetUntrusted() []string {
+	if x != nil {
+		return x.Untrusted
 	}
 	return nil
 }
@@ -6481,7 +6491,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\apersons\x18\x03 \x01(\x05R\apersons\x12\x14\n" +
 	"\x05given\x18\x04 \x03(\tR\x05given\x12\x1c\n" +
 	"\tdocuments\x18\x05 \x03(\tR\tdocuments\x12\x18\n" +
-	"\amissing\x18\x06 \x03(\tR\amissing\"\xeb\x01\n" +
+	"\amissing\x18\x06 \x03(\tR\amissing\"\x89\x02\n" +
 	"\n" +
 	"Projection\x12\x16\n" +
 	"\x06listed\x18\x01 \x01(\bR\x06listed\x12\x1f\n" +
@@ -6489,7 +6499,8 @@ const file_bridge_proto_rawDesc = "" +
 	"listNumber\x12+\n" +
 	"\x11directory_domains\x18\x03 \x03(\tR\x10directoryDomains\x12+\n" +
 	"\x11responder_issuers\x18\x04 \x03(\tR\x10responderIssuers\x12J\n" +
-	"\x12cross_certificates\x18\x05 \x03(\v2\x1b.bridge.v1.CrossCertificateR\x11crossCertificates\"\xd0\x01\n" +
+	"\x12cross_certificates\x18\x05 \x03(\v2\x1b.bridge.v1.CrossCertificateR\x11crossCertificates\x12\x1c\n" +
+	"\tuntrusted\x18\x06 \x03(\tR\tuntrusted\"\xd0\x01\n" +
 	"\x10CrossCertificate\x12\x16\n" +
 	"\x06serial\x18\x01 \x01(\tR\x06serial\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x127\n" +

@@ -110,6 +110,9 @@ type Projection struct {
 	DirectoryDomains  []string // mail domains that the virtual directory answers for
 	ResponderIssuers  []string // subject names of CAs the virtual responder answers for
 	CrossCertificates []CrossCertificate
+	// Untrusted says of each CA certificate declared that the world does not see
+	// now why it does not.
+	Untrusted []string
 }
 
 // CrossCertificate is one certificate the bridge CA issued to a member.

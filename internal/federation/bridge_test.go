@@ -50,6 +50,7 @@ type bridge struct {
 	people      *people // in every member's directory
 	application membership.Application
 	now         time.Time
+	clock       func() time.Time // reads now, unless a test lets it run
 }
 
 // found makes a state directory, with an applicant's CA in it.
@@ -98,11 +99,12 @@ func open(t *testing.T, dir string, k *killer) *bridge {
 	must(err)
 
 	b := &bridge{people: &people{}, store: store, ledger: store.Ledger(), lists: store.Lists(), now: time.Now(), application: application("alpha", root)}
+	b.clock = func() time.Time { return b.now }
 	var members membership.Store = store.Members()
 	if k != nil {
 		members, b.ledger, b.lists = dyingMembers{members, k}, dyingLedger{b.ledger, k}, dyingLists{b.lists, k}
 	}
-	log, now := slog.New(slog.DiscardHandler), func() time.Time { return b.now }
+	log, now := slog.New(slog.DiscardHandler), func() time.Time { return b.clock() }
 	b.authority, err = crosscert.New(caCert, caKey, b.ledger, crosscert.Options{BaseURL: "http://repository.example", Now: now, Log: log})
 	must(err)
 	b.directory, err = vdir.New("o=bridge", vdir.Options{Log: log, Now: now})
@@ -172,13 +174,18 @@ func newCA(t *testing.T, name string, parent *ca) *ca {
 
 func newCAUntil(t *testing.T, name string, parent *ca, notAfter time.Time) *ca {
 	t.Helper()
+	return newCABetween(t, name, parent, time.Now().Add(-time.Hour), notAfter)
+}
+
+func newCABetween(t *testing.T, name string, parent *ca, notBefore, notAfter time.Time) *ca {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{Organization: []string{name}, CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: notAfter,
+		NotBefore: notBefore, NotAfter: notAfter,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	if parent == nil {
@@ -231,7 +238,7 @@ func leaf(t *testing.T, issuer *ca, address string) []byte {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: address}, EmailAddresses: []string{address},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		NotBefore: issuer.cert.NotBefore, NotAfter: issuer.cert.NotAfter,
 		KeyUsage: x509.KeyUsageKeyEncipherment, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	}, issuer.cert, key.Public(), issuer.key)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,8 +77,9 @@ type Federation struct {
 
 // outcome is how the last reconciliation ended.
 type outcome struct {
-	at  time.Time
-	err error
+	at   time.Time
+	err  error
+	turn turn
 }
 
 // New returns a Federation over p. It does nothing until Reconcile or Run.
@@ -112,21 +114,23 @@ func (f *Federation) Artifacts() *Artifacts { return f.artifacts.Load() }
 // with each failure, up to Parts.Every.
 const patience = time.Second
 
-// Run reconciles after every change of the register and at least every
-// Parts.Every, sooner after a failure, until ctx ends. It returns nil then. What
-// fails is only reported: a member's fault must not keep the others from being
-// served. The first reconciliation, before anybody is answered, is the caller's.
+// Run reconciles after every change of the register, at the instant when the
+// calendar changes what is served, and at least every Parts.Every, sooner after
+// a failure, until ctx ends. It returns nil then. What fails is only reported: a
+// member's fault must not keep the others from being served. The first
+// reconciliation, before anybody is answered, is the caller's.
 func (f *Federation) Run(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { f.watch(ctx, changed) })
 	retry := patience
-	for err := f.outcome.Load().err; ; err = f.Reconcile(ctx) {
-		wait := f.Every
+	var swept time.Time
+	for err := errors.Join(f.sweep(ctx, &swept), f.outcome.Load().err); ; err = errors.Join(f.sweep(ctx, &swept), f.Reconcile(ctx)) {
+		wait := f.untilTurn()
 		if err != nil && ctx.Err() == nil {
 			f.Log.Error("reconciliation incomplete", "err", err)
-			wait, retry = min(retry, f.Every), min(2*retry, f.Every)
+			wait, retry = min(retry, wait), min(2*retry, f.Every)
 		} else {
 			retry = patience
 		}
@@ -174,21 +178,22 @@ func (f *Federation) watch(ctx context.Context, changed chan<- struct{}) {
 func (f *Federation) Reconcile(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.reconcile(ctx)
-	f.outcome.Store(&outcome{at: f.Now(), err: err})
+	next, err := f.reconcile(ctx)
+	f.outcome.Store(&outcome{at: f.Now(), err: err, turn: next})
 	return err
 }
 
-func (f *Federation) reconcile(ctx context.Context) error {
+func (f *Federation) reconcile(ctx context.Context) (turn, error) {
 	switch ended, err := f.Authority.Ended(ctx); {
 	case err != nil:
-		return fmt.Errorf("reading the ledger: %w", err)
+		return turn{}, fmt.Errorf("reading the ledger: %w", err)
 	case !ended.IsZero():
-		return f.afterTheEnd(ctx)
+		return turn{}, f.afterTheEnd(ctx)
 	}
+	now := f.Now() // before anything is judged by it, so that no turn is missed
 	members, err := f.Register.Live(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the register: %w", err)
+		return turn{}, fmt.Errorf("reading the register: %w", err)
 	}
 	trusted := f.trusted(members)
 	errs := []error{f.route(members, trusted)}
@@ -206,7 +211,7 @@ func (f *Federation) reconcile(ctx context.Context) error {
 	}
 	errs = append(errs, f.publish(ctx, next))
 	f.artifacts.Store(next)
-	return errors.Join(errs...)
+	return nextTurn(members, trusted, now), errors.Join(errs...)
 }
 
 // publish obtains CRL and list for next. What cannot be renewed stays as it
@@ -289,8 +294,11 @@ func (f *Federation) caseOf(ctx context.Context, m membership.Member) (Case, err
 			c.Projection.ResponderIssuers = append(c.Projection.ResponderIssuers, ca.Subject.String())
 		}
 	}
+	c.Projection.Untrusted = untrusted(m, f.Now())
 	if o := f.outcome.Load(); o.err != nil {
 		c.Pending = o.err.Error()
+	} else if m.Served() && len(trust(m, &m.Application, f.Now()).Anchors) == 0 {
+		c.Pending = "the member is not served, for it has no valid anchor: " + strings.Join(c.Projection.Untrusted, "; ")
 	} else if !a.Ended && c.Projection.Listed != (m.Served() && m.Wants(membership.OnList)) {
 		c.Pending = "the projections do not show the newest decision yet"
 	}

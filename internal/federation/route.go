@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,12 @@ func (f *Federation) route(members []membership.Member, trusted []Trusted) error
 		records[m.ID] = m
 	}
 	for _, t := range trusted {
-		fmt.Fprintf(&key, "%s %d %d %d\n", t.ID, records[t.ID].Revision, len(t.Anchors), len(t.Intermediates))
+		// Which certificates, not how many: one may begin as another ends.
+		fmt.Fprintf(&key, "%s %d", t.ID, records[t.ID].Revision)
+		for _, c := range slices.Concat(t.Anchors, t.Intermediates) {
+			fmt.Fprintf(&key, " %x", sha256.Sum256(c.Raw))
+		}
+		key.WriteByte('\n')
 	}
 	if key.String() == f.routed {
 		return nil

@@ -44,7 +44,7 @@ func fromCase(c federation.Case) *proto.Member {
 		Decisions: convert.Each(m.Decisions, fromDecision),
 		Projection: &proto.Projection{
 			Listed: p.Listed, ListNumber: p.ListNumber,
-			DirectoryDomains: p.DirectoryDomains, ResponderIssuers: p.ResponderIssuers,
+			DirectoryDomains: p.DirectoryDomains, ResponderIssuers: p.ResponderIssuers, Untrusted: p.Untrusted,
 			CrossCertificates: convert.Each(p.CrossCertificates, func(x federation.CrossCertificate) *proto.CrossCertificate {
 				return &proto.CrossCertificate{
 					Serial: x.Serial, Subject: x.Subject, NotAfter: convert.FromTime(x.NotAfter),

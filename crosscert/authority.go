@@ -156,13 +156,11 @@ func likeKey(pub crypto.PublicKey) (crypto.Signer, error) {
 // bridge's own signers when member is empty.
 func (a *Authority) Records(ctx context.Context, member string) ([]Record, error) {
 	var out []Record
-	for r, err := range a.ledger.Records(ctx) {
+	for r, err := range a.ledger.RecordsOf(ctx, member) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Member == member {
-			out = append(out, r)
-		}
+		out = append(out, r)
 	}
 	return out, nil
 }
@@ -178,12 +176,9 @@ func (a *Authority) Live(ctx context.Context, member string) ([]*x509.Certificat
 func (a *Authority) LiveByMember(ctx context.Context) (map[string][]*x509.Certificate, error) {
 	now := a.instant()
 	out := map[string][]*x509.Certificate{}
-	for r, err := range a.ledger.Records(ctx) {
+	for r, err := range a.ledger.RecordsIn(ctx, Issued) {
 		if err != nil {
 			return nil, err
-		}
-		if r.Stage != Issued {
-			continue
 		}
 		c, err := x509.ParseCertificate(r.Certificate)
 		if err != nil {
@@ -240,6 +235,7 @@ func (a *Authority) revoke(ctx context.Context, r Record, why Reason) error {
 	if err != nil {
 		return err
 	}
+	a.forget()
 	r.Stage, r.RevokedAt, r.Reason = Revoked, a.instant(), why
 	if _, err := a.ledger.Put(ctx, r); err != nil {
 		return err
@@ -267,13 +263,11 @@ func (a *Authority) Recover(ctx context.Context) error {
 
 func (a *Authority) recover(ctx context.Context) error {
 	var left []Record
-	for r, err := range a.ledger.Records(ctx) {
+	for r, err := range a.ledger.RecordsIn(ctx, Intended) {
 		if err != nil {
 			return err
 		}
-		if r.Stage == Intended {
-			left = append(left, r)
-		}
+		left = append(left, r)
 	}
 	var errs []error
 	for _, r := range left {

@@ -1,6 +1,7 @@
 package crosscert
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -62,19 +63,19 @@ func (a *Authority) CRLs(ctx context.Context) (out []GenerationCRL, err error) {
 }
 
 func (a *Authority) crl(ctx context.Context, g *generation) (*x509.RevocationList, error) {
-	var entries []x509.RevocationListEntry
-	for r, err := range a.ledger.Records(ctx) {
+	if g.kept == nil {
+		entries, err := a.revokedBy(ctx, g)
 		if err != nil {
 			return nil, err
 		}
-		if r.Stage == Revoked && max(r.Generation, 1) == g.Number {
-			entries = append(entries, x509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.RevokedAt, ReasonCode: int(r.Reason)})
-		}
+		g.kept = &crlState{entries: entries}
 	}
+	entries := g.kept.entries
 	last, err := a.lastCRL(ctx, g)
 	if err != nil {
 		return nil, err
 	}
+	g.kept.last = last
 	final := g.Phase == Closing || g.Phase == Closed
 	if last != nil && final && last.NextUpdate.Equal(forever()) {
 		return last, nil
@@ -99,6 +100,34 @@ func (a *Authority) crl(ctx context.Context, g *generation) (*x509.RevocationLis
 	return a.newCRL(ctx, g, entries, now, until)
 }
 
+// crlState is what a CRL is made from. It is kept because all that was ever
+// revoked belongs on it, and most reconciliations revoke nothing.
+type crlState struct {
+	entries []x509.RevocationListEntry // in the order of creation
+	last    *x509.RevocationList       // that was read last; nil without a usable one
+}
+
+// forget has the next CRLs made from what the ledger says then.
+func (a *Authority) forget() {
+	for _, g := range a.gens {
+		g.kept = nil
+	}
+}
+
+// revokedBy reads all that belongs on the CRL of g.
+func (a *Authority) revokedBy(ctx context.Context, g *generation) (out []x509.RevocationListEntry, err error) {
+	for r, err := range a.ledger.RecordsIn(ctx, Revoked) {
+		if err != nil {
+			return nil, err
+		}
+		if max(r.Generation, 1) != g.Number {
+			continue
+		}
+		out = append(out, x509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.RevokedAt, ReasonCode: int(r.Reason)})
+	}
+	return out, nil
+}
+
 // lastCRL returns the stored CRL of g, or nil when there is none that this CA
 // would stand by.
 func (a *Authority) lastCRL(ctx context.Context, g *generation) (*x509.RevocationList, error) {
@@ -108,6 +137,9 @@ func (a *Authority) lastCRL(ctx context.Context, g *generation) (*x509.Revocatio
 	}
 	if err != nil {
 		return nil, err
+	}
+	if last := g.kept.last; last != nil && bytes.Equal(last.Raw, der) {
+		return last, nil
 	}
 	crl, err := x509.ParseRevocationList(der)
 	if err == nil {

@@ -58,6 +58,8 @@ type generation struct {
 	// exists nowhere.
 	throwaway crypto.Signer
 	draftCA   *x509.Certificate
+
+	kept *crlState // nil until it is needed, and after each revocation
 }
 
 // CRLPathOf is where the CRL of a generation is published, below

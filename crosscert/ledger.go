@@ -51,6 +51,11 @@ type Ledger interface {
 	Get(ctx context.Context, serial *big.Int) (Record, error)
 	// Records yields all records in the order in which they were created.
 	Records(ctx context.Context) iter.Seq2[Record, error]
+	// RecordsOf yields those of one member, and RecordsIn those in one stage, in
+	// the same order. Their cost does not grow with the other records. A record
+	// that changes its stage meanwhile may come or not.
+	RecordsOf(ctx context.Context, member string) iter.Seq2[Record, error]
+	RecordsIn(ctx context.Context, s Stage) iter.Seq2[Record, error]
 	// NextCRLNumber returns a number greater than any it has returned before,
 	// across restarts and crashes; the first is 1.
 	NextCRLNumber(ctx context.Context) (int64, error)

@@ -99,12 +99,24 @@ func (m *memory) Get(_ context.Context, serial *big.Int) (crosscert.Record, erro
 }
 
 func (m *memory) Records(context.Context) iter.Seq2[crosscert.Record, error] {
+	return m.those(func(crosscert.Record) bool { return true })
+}
+
+func (m *memory) RecordsOf(_ context.Context, member string) iter.Seq2[crosscert.Record, error] {
+	return m.those(func(r crosscert.Record) bool { return r.Member == member })
+}
+
+func (m *memory) RecordsIn(_ context.Context, s crosscert.Stage) iter.Seq2[crosscert.Record, error] {
+	return m.those(func(r crosscert.Record) bool { return r.Stage == s })
+}
+
+func (m *memory) those(belong func(crosscert.Record) bool) iter.Seq2[crosscert.Record, error] {
 	m.mu.Lock()
 	all := slices.Clone(m.records)
 	m.mu.Unlock()
 	return func(yield func(crosscert.Record, error) bool) {
 		for _, r := range all {
-			if !yield(r, nil) {
+			if belong(r) && !yield(r, nil) {
 				return
 			}
 		}

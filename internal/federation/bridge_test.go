@@ -54,7 +54,7 @@ type bridge struct {
 }
 
 // found makes a state directory, with an applicant's CA in it.
-func found(t *testing.T) string {
+func found(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "state")
 	_, err := ceremony.Found(t.Context(), dir, ceremony.Options{
@@ -73,7 +73,7 @@ func found(t *testing.T) string {
 
 // open puts a federation together from what found made. A killer, if given,
 // stands between it and its store.
-func open(t *testing.T, dir string, k *killer) *bridge {
+func open(t testing.TB, dir string, k *killer) *bridge {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -167,17 +167,17 @@ type ca struct {
 }
 
 // newCA makes a CA below parent, or a self-signed one, for five years.
-func newCA(t *testing.T, name string, parent *ca) *ca {
+func newCA(t testing.TB, name string, parent *ca) *ca {
 	t.Helper()
 	return newCAUntil(t, name, parent, time.Now().AddDate(5, 0, 0))
 }
 
-func newCAUntil(t *testing.T, name string, parent *ca, notAfter time.Time) *ca {
+func newCAUntil(t testing.TB, name string, parent *ca, notAfter time.Time) *ca {
 	t.Helper()
 	return newCABetween(t, name, parent, time.Now().Add(-time.Hour), notAfter)
 }
 
-func newCABetween(t *testing.T, name string, parent *ca, notBefore, notAfter time.Time) *ca {
+func newCABetween(t testing.TB, name string, parent *ca, notBefore, notAfter time.Time) *ca {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

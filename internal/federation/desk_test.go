@@ -47,7 +47,7 @@ func (b *bridge) apply(ctx context.Context, a membership.Application) (federatio
 }
 
 // admit takes an application all the way.
-func (b *bridge) admit(t *testing.T, a membership.Application) {
+func (b *bridge) admit(t testing.TB, a membership.Application) {
 	t.Helper()
 	if _, err := b.apply(t.Context(), a); err != nil {
 		t.Fatal(err)

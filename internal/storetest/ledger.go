@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"iter"
 	"math/big"
 	"sync"
 	"testing"
@@ -64,6 +65,46 @@ func Ledger(t *testing.T, open func(*testing.T) crosscert.Ledger) {
 		}
 		if diff := cmp.Diff(got, serials); diff != "" {
 			t.Errorf("order (-got +want):\n%s", diff)
+		}
+	})
+	t.Run("finds records by member and by stage", func(t *testing.T) {
+		l := open(t)
+		for i, member := range []string{"alpha", "alp", "", "alpha", "alpha"} {
+			r := intent(int64(900 - i)) // not in the order of creation
+			r.Member = member
+			r = must(l.Put(t.Context(), r))(t)
+			if i != 2 {
+				r.Stage = crosscert.Issued
+				r = must(l.Put(t.Context(), r))(t)
+			}
+			if i == 0 {
+				r.Stage = crosscert.Revoked
+				must(l.Put(t.Context(), r))(t)
+			}
+		}
+		serials := func(seq iter.Seq2[crosscert.Record, error]) (out []int64) {
+			for r, err := range seq {
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, r.Serial.Int64())
+			}
+			return out
+		}
+		for _, tt := range []struct {
+			name      string
+			got, want []int64
+		}{
+			{"of alpha", serials(l.RecordsOf(t.Context(), "alpha")), []int64{900, 897, 896}},
+			{"of nobody", serials(l.RecordsOf(t.Context(), "")), []int64{898}},
+			{"of a stranger", serials(l.RecordsOf(t.Context(), "a")), nil},
+			{"issued", serials(l.RecordsIn(t.Context(), crosscert.Issued)), []int64{899, 897, 896}},
+			{"intended", serials(l.RecordsIn(t.Context(), crosscert.Intended)), []int64{898}},
+			{"revoked", serials(l.RecordsIn(t.Context(), crosscert.Revoked)), []int64{900}},
+		} {
+			if diff := cmp.Diff(tt.got, tt.want); diff != "" {
+				t.Errorf("%s (-got +want):\n%s", tt.name, diff)
+			}
 		}
 	})
 	t.Run("hands out each CRL number once, rising", func(t *testing.T) {

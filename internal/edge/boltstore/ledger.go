@@ -25,6 +25,7 @@ type Ledger struct{ s *Store }
 type ledgerRecord struct {
 	Revision    uint64           `json:"revision"`
 	Generation  int              `json:"generation,omitempty"`
+	Order       uint64           `json:"order"` // the revision of its creation
 	Member      string           `json:"member,omitempty"`
 	Stage       crosscert.Stage  `json:"stage"`
 	At          time.Time        `json:"at"`
@@ -34,10 +35,22 @@ type ledgerRecord struct {
 	Reason      crosscert.Reason `json:"reason,omitempty"`
 }
 
-func decodeLedger(serial, v []byte) (crosscert.Record, error) {
-	var r ledgerRecord
+// ledgerKey orders the records of one member, or in one stage.
+func ledgerKey(group string, created uint64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(group), 0), created)
+}
+
+func readLedger(serial, v []byte) (r ledgerRecord, err error) {
 	if err := json.Unmarshal(v, &r); err != nil {
-		return crosscert.Record{}, fault.New(fault.Internal, "reading ledger record %x: %w", serial, err)
+		return r, fault.New(fault.Internal, "reading ledger record %x: %w", serial, err)
+	}
+	return r, nil
+}
+
+func decodeLedger(serial, v []byte) (crosscert.Record, error) {
+	r, err := readLedger(serial, v)
+	if err != nil {
+		return crosscert.Record{}, err
 	}
 	return crosscert.Record{
 		Serial: new(big.Int).SetBytes(serial), Generation: r.Generation, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
@@ -53,14 +66,14 @@ func (l *Ledger) Put(ctx context.Context, r crosscert.Record) (crosscert.Record,
 	key := r.Serial.Bytes()
 	err := l.s.update(ctx, func(tx *bolt.Tx) error {
 		ledger, order := tx.Bucket(bucketLedger), tx.Bucket(bucketOrder)
-		var stored uint64
+		var old ledgerRecord
 		if v := ledger.Get(key); v != nil {
-			old, err := decodeLedger(key, v)
-			if err != nil {
+			var err error
+			if old, err = readLedger(key, v); err != nil {
 				return err
 			}
-			stored = old.Revision
 		}
+		stored := old.Revision
 		switch {
 		case stored != r.Revision && r.Revision == 0:
 			return fault.New(fault.Conflict, "serial %x was used before", r.Serial)
@@ -71,14 +84,27 @@ func (l *Ledger) Put(ctx context.Context, r crosscert.Record) (crosscert.Record,
 		if err != nil {
 			return err
 		}
+		created := old.Order
 		if stored == 0 {
+			created = next
 			if err := order.Put(number(next), key); err != nil {
 				return err
 			}
+		} else if err := errors.Join(
+			tx.Bucket(bucketOwners).Delete(ledgerKey(old.Member, created)),
+			tx.Bucket(bucketStages).Delete(ledgerKey(string(old.Stage), created)),
+		); err != nil {
+			return err
+		}
+		if err := errors.Join(
+			tx.Bucket(bucketOwners).Put(ledgerKey(r.Member, created), key),
+			tx.Bucket(bucketStages).Put(ledgerKey(string(r.Stage), created), key),
+		); err != nil {
+			return err
 		}
 		r.Revision = next
 		v, err := json.Marshal(ledgerRecord{
-			Revision: r.Revision, Generation: r.Generation, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
+			Revision: r.Revision, Order: created, Generation: r.Generation, Member: r.Member, Stage: r.Stage, At: r.At, ToBeSigned: r.ToBeSigned,
 			Certificate: r.Certificate, RevokedAt: r.RevokedAt, Reason: r.Reason,
 		})
 		if err != nil {
@@ -109,6 +135,22 @@ func (l *Ledger) Get(ctx context.Context, serial *big.Int) (out crosscert.Record
 // Records implements [crosscert.Ledger].
 func (l *Ledger) Records(ctx context.Context) iter.Seq2[crosscert.Record, error] {
 	return scan(ctx, l.s, bucketOrder, []byte{}, func(tx *bolt.Tx, _, serial []byte) (crosscert.Record, error) {
+		return decodeLedger(serial, tx.Bucket(bucketLedger).Get(serial))
+	})
+}
+
+// RecordsOf implements [crosscert.Ledger].
+func (l *Ledger) RecordsOf(ctx context.Context, member string) iter.Seq2[crosscert.Record, error] {
+	return l.group(ctx, bucketOwners, member)
+}
+
+// RecordsIn implements [crosscert.Ledger].
+func (l *Ledger) RecordsIn(ctx context.Context, s crosscert.Stage) iter.Seq2[crosscert.Record, error] {
+	return l.group(ctx, bucketStages, string(s))
+}
+
+func (l *Ledger) group(ctx context.Context, bucket []byte, name string) iter.Seq2[crosscert.Record, error] {
+	return scanPrefix(ctx, l.s, bucket, append([]byte(name), 0), func(tx *bolt.Tx, _, serial []byte) (crosscert.Record, error) {
 		return decodeLedger(serial, tx.Bucket(bucketLedger).Get(serial))
 	})
 }

@@ -149,16 +149,10 @@ func (m *Members) In(ctx context.Context, states ...membership.State) iter.Seq2[
 	return func(yield func(membership.Member, error) bool) {
 		for _, state := range states {
 			read := func(tx *bolt.Tx, k, _ []byte) (membership.Member, error) {
-				s, id, _ := bytes.Cut(k, []byte{0})
-				if string(s) != string(state) {
-					return membership.Member{}, nil // the keys of the next state begin here
-				}
+				_, id, _ := bytes.Cut(k, []byte{0})
 				return decodeMember(tx.Bucket(bucketMembers).Get(id))
 			}
-			for mem, err := range scan(ctx, m.s, bucketStates, stateKey(state, ""), read) {
-				if err == nil && mem.Revision == 0 {
-					break
-				}
+			for mem, err := range scanPrefix(ctx, m.s, bucketStates, stateKey(state, ""), read) {
 				if !yield(mem, err) || err != nil {
 					return
 				}

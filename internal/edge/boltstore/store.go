@@ -4,6 +4,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -31,6 +32,8 @@ var (
 	bucketDocuments = []byte("documents")        // SHA-256 → content
 	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
+	bucketOwners    = []byte("ledger_owners")    // member, 0, sequence → serial
+	bucketStages    = []byte("ledger_stages")    // stage, 0, sequence → serial
 	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
 	bucketLists     = []byte("lists")            // number → DER
 	bucketEvents    = []byte("audit_events")     // number → event
@@ -70,7 +73,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketLedger, bucketOrder, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketLedger, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -195,20 +198,33 @@ const pageSize = 256
 // scan yields what read makes of each pair in bucket whose key is at or above
 // from. No transaction is open while the consumer runs, so it may write.
 func scan[T any](ctx context.Context, s *Store, bucket, from []byte, read func(tx *bolt.Tx, k, v []byte) (T, error)) iter.Seq2[T, error] {
+	return scanWhile(ctx, s, bucket, from, nil, read)
+}
+
+// scanPrefix is scan for the keys that begin with prefix.
+func scanPrefix[T any](ctx context.Context, s *Store, bucket, prefix []byte, read func(tx *bolt.Tx, k, v []byte) (T, error)) iter.Seq2[T, error] {
+	return scanWhile(ctx, s, bucket, prefix, prefix, read)
+}
+
+func scanWhile[T any](ctx context.Context, s *Store, bucket, from, prefix []byte, read func(tx *bolt.Tx, k, v []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		from := from // a sequence may be walked again
 		for from != nil {
 			var page []T
 			err := s.view(ctx, func(tx *bolt.Tx) error {
 				c := tx.Bucket(bucket).Cursor()
 				k, v := c.Seek(from)
-				for ; k != nil && len(page) < pageSize; k, v = c.Next() {
+				for ; k != nil && bytes.HasPrefix(k, prefix) && len(page) < pageSize; k, v = c.Next() {
 					t, err := read(tx, k, v)
 					if err != nil {
 						return err
 					}
 					page = append(page, t)
 				}
-				from = append([]byte(nil), k...) // nil at the end
+				from = nil
+				if bytes.HasPrefix(k, prefix) {
+					from = append(from, k...) // nil at the end
+				}
 				return nil
 			})
 			for _, t := range page {

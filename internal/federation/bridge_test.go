@@ -47,7 +47,9 @@ type bridge struct {
 	directory   *vdir.Directory
 	responder   *vocsp.Proxy
 	store       *boltstore.Store
+	dir         string
 	people      *people // in every member's directory
+	web         *web    // what members publish
 	application membership.Application
 	now         time.Time
 	clock       func() time.Time // reads now, unless a test lets it run
@@ -98,7 +100,7 @@ func open(t testing.TB, dir string, k *killer) *bridge {
 	root, err := os.ReadFile(filepath.Join(dir, "alpha.der"))
 	must(err)
 
-	b := &bridge{people: &people{}, store: store, ledger: store.Ledger(), lists: store.Lists(), now: time.Now(), application: application("alpha", root)}
+	b := &bridge{dir: dir, people: &people{}, web: &web{}, store: store, ledger: store.Ledger(), lists: store.Lists(), now: time.Now(), application: application("alpha", root)}
 	b.clock = func() time.Time { return b.now }
 	var members membership.Store = store.Members()
 	if k != nil {
@@ -126,14 +128,13 @@ func open(t testing.TB, dir string, k *killer) *bridge {
 			}
 			return b.people, nil
 		},
-		Ask: func(*x509.Certificate, []string) vocsp.Source {
-			return unreachable{}
-		},
+		Ask: func(*x509.Certificate, []string) vocsp.Source { return b.web },
 		Own: vocsp.Route{Issuer: caCert, Source: vocsp.Local(caCert, func() *ocsp.Signer { return signer }, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
 			return vocsp.LocalStatus{}, fault.New(fault.NotFound, "not asked in these tests")
 		})},
 		BridgeCA: caCert, Signers: []*x509.Certificate{listCert, ocspCert}, Levels: []x509.OID{oid},
 		Every: time.Hour, Now: now, Log: log,
+		Watching: federation.Watching{CRLs: b.web.fetch, Memory: store.Seen(), Every: time.Hour},
 	})
 	return b
 }
@@ -166,10 +167,11 @@ type ca struct {
 	key  crypto.Signer
 }
 
-// newCA makes a CA below parent, or a self-signed one, for five years.
-func newCA(t testing.TB, name string, parent *ca) *ca {
+// newCA makes a CA below parent, or a self-signed one, for five years. Its
+// certificate points to CRLs.
+func newCA(t testing.TB, name string, parent *ca, crls ...string) *ca {
 	t.Helper()
-	return newCAUntil(t, name, parent, time.Now().AddDate(5, 0, 0))
+	return newCABetween(t, name, parent, time.Now().Add(-time.Hour), time.Now().AddDate(5, 0, 0), crls...)
 }
 
 func newCAUntil(t testing.TB, name string, parent *ca, notAfter time.Time) *ca {
@@ -177,7 +179,7 @@ func newCAUntil(t testing.TB, name string, parent *ca, notAfter time.Time) *ca {
 	return newCABetween(t, name, parent, time.Now().Add(-time.Hour), notAfter)
 }
 
-func newCABetween(t testing.TB, name string, parent *ca, notBefore, notAfter time.Time) *ca {
+func newCABetween(t testing.TB, name string, parent *ca, notBefore, notAfter time.Time, crls ...string) *ca {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -187,6 +189,7 @@ func newCABetween(t testing.TB, name string, parent *ca, notBefore, notAfter tim
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{Organization: []string{name}, CommonName: name},
 		NotBefore: notBefore, NotAfter: notAfter,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		CRLDistributionPoints: crls,
 	}
 	if parent == nil {
 		parent = &ca{template, key}
@@ -268,11 +271,4 @@ func (p *people) Search(_ context.Context, q vdir.Query, yield func(vdir.Entry) 
 	return vdir.Outcome{}, yield(vdir.Entry{DN: "cn=somebody", Attributes: []vdir.Attribute{
 		{Type: "mail", Values: [][]byte{q.Filter.Value}}, {Type: "userCertificate;binary", Values: [][]byte{p.der}},
 	}})
-}
-
-// unreachable is a responder that does not answer.
-type unreachable struct{}
-
-func (unreachable) Status(context.Context, *ocsp.Request) (*ocsp.Response, error) {
-	return nil, fault.New(fault.Unavailable, "nobody answers")
 }

@@ -2,7 +2,6 @@ package federation
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -96,7 +95,7 @@ func untrusted(m membership.Member, now time.Time) (out []string) {
 	anchors, intermediates := m.Certificates()
 	for _, c := range slices.Concat(anchors, intermediates) {
 		why := ""
-		hash := fmt.Sprintf("%x", sha256.Sum256(c.Raw))
+		hash := fingerprint(c.Raw)
 		bar := slices.IndexFunc(m.Barred, func(b membership.Barred) bool { return b.Certificate == hash })
 		switch {
 		case bar >= 0:

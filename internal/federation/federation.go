@@ -57,6 +57,8 @@ type Parts struct {
 	Levels  []x509.OID          // the bridge's assurance levels
 	// Every is the longest time between two reconciliations.
 	Every time.Duration
+	// Watching is how members in force are watched.
+	Watching Watching
 
 	Now func() time.Time // time.Now when nil
 	Log *slog.Logger     // slog.Default when nil
@@ -73,6 +75,9 @@ type Federation struct {
 	routed  string
 	tables  tables
 	outcome atomic.Pointer[outcome]
+
+	watching sync.Mutex // held by one round of watching at a time
+	seen     atomic.Pointer[Seen]
 }
 
 // outcome is how the last reconciliation ended.
@@ -96,6 +101,7 @@ func New(p Parts) *Federation {
 	f := &Federation{Parts: p, tables: newTables()}
 	f.artifacts.Store(&Artifacts{BridgeCA: p.BridgeCA, Root: p.Root(), Signers: p.Signers})
 	f.outcome.Store(&outcome{})
+	f.seen.Store(&Seen{})
 	return f
 }
 
@@ -124,6 +130,7 @@ func (f *Federation) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { f.watch(ctx, changed) })
+	wg.Go(func() { f.runWatch(ctx) })
 	retry := patience
 	var swept time.Time
 	for err := errors.Join(f.sweep(ctx, &swept), f.outcome.Load().err); ; err = errors.Join(f.sweep(ctx, &swept), f.Reconcile(ctx)) {

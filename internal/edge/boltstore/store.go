@@ -34,6 +34,7 @@ var (
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
 	bucketOwners    = []byte("ledger_owners")    // member, 0, sequence → serial
 	bucketStages    = []byte("ledger_stages")    // stage, 0, sequence → serial
+	bucketWatch     = []byte("watch")            // what is kept, as JSON, by its name
 	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
 	bucketLists     = []byte("lists")            // number → DER
 	bucketEvents    = []byte("audit_events")     // number → event
@@ -73,7 +74,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketLedger, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketLedger, bucketWatch, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -156,6 +157,9 @@ func (s *Store) Documents() *Documents { return &Documents{s} }
 
 // Ledger returns the bridge CA's part of the file.
 func (s *Store) Ledger() *Ledger { return &Ledger{s} }
+
+// Seen returns the part of the file with what watching members learnt.
+func (s *Store) Seen() *Seen { return &Seen{s} }
 
 // Lists returns the signed lists' part of the file.
 func (s *Store) Lists() *Lists { return &Lists{s} }

@@ -59,6 +59,10 @@ type Parts struct {
 	Every time.Duration
 	// Watching is how members in force are watched.
 	Watching Watching
+	// Nightly is how often each member is examined again; 0 for never. Compare
+	// says in words how one report differs from the one before.
+	Nightly time.Duration
+	Compare func(before, after []byte) []string
 
 	Now func() time.Time // time.Now when nil
 	Log *slog.Logger     // slog.Default when nil
@@ -131,6 +135,7 @@ func (f *Federation) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { f.watch(ctx, changed) })
 	wg.Go(func() { f.runWatch(ctx) })
+	wg.Go(func() { f.runNightly(ctx) })
 	retry := patience
 	var swept time.Time
 	for err := errors.Join(f.sweep(ctx, &swept), f.outcome.Load().err); ; err = errors.Join(f.sweep(ctx, &swept), f.Reconcile(ctx)) {

@@ -37,6 +37,14 @@ type Seen struct {
 	Standings map[string]Standing `json:"standings"`
 	// Numbers are the highest CRL numbers ever seen, by key and scope.
 	Numbers map[string]*big.Int `json:"numbers"`
+	// Changes are how the newest report of a member differed from the one before.
+	Changes map[membership.ID]Difference `json:"changes"`
+}
+
+// Difference is one between two reports.
+type Difference struct {
+	At    time.Time `json:"at"`
+	Lines []string  `json:"lines"`
 }
 
 // Memory keeps Seen. An implementation is durable when Save returns, and safe
@@ -74,7 +82,7 @@ func (f *Federation) Watch(ctx context.Context) error {
 	if numbers == nil {
 		numbers = map[string]*big.Int{}
 	}
-	seen = Seen{Standings: map[string]Standing{}, Numbers: numbers}
+	seen = Seen{Standings: map[string]Standing{}, Numbers: numbers, Changes: seen.Changes}
 	var mu sync.Mutex // guards seen
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, askAtOnce)

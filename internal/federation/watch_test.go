@@ -244,6 +244,9 @@ func TestNumbersNeverFall(t *testing.T) {
 		t.Errorf("got %+v, want it unknown", s)
 	}
 	b = again
+	// What nobody signed raises no number.
+	b.web.put(rootCRL, newCA(t, "alpha watched", nil).crl(t, list{number: 99, at: now}))
+	b.round(t)
 	b.web.put(rootCRL, root.crl(t, list{number: 8, at: now, revoked: []*big.Int{issuing.cert.SerialNumber}}))
 	b.round(t)
 	b.web.put(rootCRL, root.crl(t, list{number: 9, at: now}))

@@ -15,7 +15,7 @@ var Rows = []Row{
 	{0, []string{"internal/fault"}},
 	{1, []string{"internal/wire/...", "internal/outbound", "api/proto", "api/client"}},
 	{2, []string{"internal/engine/..."}},
-	{3, []string{"membership", "crosscert", "signedlist", "vdir", "vocsp"}},
+	{3, []string{"membership", "crosscert", "signedlist", "vdir", "vocsp", "internal/notice"}},
 	{4, []string{"internal/federation", "internal/people", "internal/checkup", "api/convert"}},
 	{5, []string{"internal/edge/...", "internal/setup/..."}},
 	{6, []string{"internal/daemon", "internal/ceremony"}},

@@ -219,11 +219,19 @@ func (t transition) permits(m *Member, d Decision) error {
 // stopped is the decision that suspended m last, or that confirmed it since.
 func (m *Member) stopped() Decision {
 	for _, d := range slices.Backward(m.Decisions) {
-		if d.Verb == Confirm || d.To == Suspended && d.Verb != Check {
+		// Others that leave a suspended member suspended have that as To as well.
+		if d.Verb == Confirm || d.To == Suspended && (d.Verb == Suspend || d.Verb == Revoke) {
 			return d
 		}
 	}
 	return Decision{}
+}
+
+// Unconfirmed is since when a suspension waits for its second person; not ok
+// when none does.
+func (m Member) Unconfirmed() (since time.Time, ok bool) {
+	last := m.stopped()
+	return last.At, m.State == Suspended && last.Verb != Confirm
 }
 
 // examined reports whether the record as it stands passed an examination not

@@ -109,6 +109,22 @@ func missingDocument(docs []Document, want []DocumentKind) error {
 	return nil
 }
 
+// Evidence are the documents that stand behind m: the newest of each kind, and
+// all of kind Other.
+func (m Member) Evidence() (out []Document) {
+	newest := slices.Clone(m.Documents)
+	for _, d := range m.Decisions {
+		newest = append(newest, d.Documents...)
+	}
+	for i, d := range newest {
+		later := func(e Document) bool { return e.Kind == d.Kind && d.Kind != Other }
+		if !slices.ContainsFunc(newest[i+1:], later) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // Names reports whether the record of m refers to a document by its hash.
 func (m Member) Names(hash string) bool {
 	has := func(docs []Document) bool {

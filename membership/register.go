@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -320,6 +321,12 @@ func (r *Register) Live(ctx context.Context) ([]Member, error) {
 	}
 	slices.SortFunc(out, func(a, b Member) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
 	return out, nil
+}
+
+// Open yields the applications that are on their way, ordered by id within each
+// state.
+func (r *Register) Open(ctx context.Context) iter.Seq2[Member, error] {
+	return r.store.In(ctx, openStates...)
 }
 
 // Count returns how many records are in each state.

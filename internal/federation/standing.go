@@ -192,7 +192,7 @@ func (f *Federation) standing(ctx context.Context, w *watched, a *authority, now
 		}
 		err := f.status(ctx, issuer, a, now)
 		if errors.Is(err, pathval.ErrRevoked) {
-			return fmt.Errorf("%q, serial %x: %w", a.cert.Subject, a.cert.SerialNumber, err)
+			return err
 		}
 		unknown = errors.Join(unknown, err)
 		a = issuer
@@ -245,7 +245,7 @@ func (f *Federation) byOCSP(ctx context.Context, issuer, a *authority, now time.
 	case err != nil:
 		return err
 	case single.Status == ocsp.Revoked:
-		return fmt.Errorf("%w: says the responder of %q, since %s", pathval.ErrRevoked, issuer.cert.Subject, single.RevokedAt.Format(time.RFC3339))
+		return fmt.Errorf("%s: %w, says the responder of %q, since %s", a.view, pathval.ErrRevoked, issuer.cert.Subject, single.RevokedAt.Format(time.RFC3339))
 	case single.Status != ocsp.Good:
 		return fmt.Errorf("the responder of %q does not know it", issuer.cert.Subject)
 	}

@@ -4990,6 +4990,186 @@ func (x *Next) GetMissing() []string {
 	return nil
 }
 
+type GetDigestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether to return what ends later, too.
+	All           bool `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDigestRequest) Reset() {
+	*x = GetDigestRequest{}
+	mi := &file_bridge_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDigestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDigestRequest) ProtoMessage() {}
+
+func (x *GetDigestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDigestRequest.ProtoReflect.Descriptor instead.
+func (*GetDigestRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *GetDigestRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type GetDigestResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Notices       []*Notice              `protobuf:"bytes,1,rep,name=notices,proto3" json:"notices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDigestResponse) Reset() {
+	*x = GetDigestResponse{}
+	mi := &file_bridge_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDigestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDigestResponse) ProtoMessage() {}
+
+func (x *GetDigestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDigestResponse.ProtoReflect.Descriptor instead.
+func (*GetDigestResponse) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *GetDigestResponse) GetNotices() []*Notice {
+	if x != nil {
+		return x.Notices
+	}
+	return nil
+}
+
+// Notice is something that ends, or that is wrong.
+type Notice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The same for the same thing with the same end, and for nothing else.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Whose it is; empty for the bridge's own.
+	Member string `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// What it is, in a word: ca-certificate, crl, audit.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The rest, in one line.
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// When it ends; absent for what is wrong now.
+	Ends *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=ends,proto3" json:"ends,omitempty"`
+	// Whether that has passed.
+	Overdue       bool `protobuf:"varint,6,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_bridge_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *Notice) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Notice) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Notice) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Notice) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Notice) GetEnds() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+func (x *Notice) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
 // Projection is what the world sees of one member.
 type Projection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5010,7 +5190,7 @@ type Projection struct {
 
 func (x *Projection) Reset() {
 	*x = Projection{}
-	mi := &file_bridge_proto_msgTypes[66]
+	mi := &file_bridge_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5022,7 +5202,7 @@ func (x *Projection) String() string {
 func (*Projection) ProtoMessage() {}
 
 func (x *Projection) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[66]
+	mi := &file_bridge_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5035,7 +5215,7 @@ func (x *Projection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Projection.ProtoReflect.Descriptor instead.
 func (*Projection) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{66}
+	return file_bridge_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Projection) GetListed() bool {
@@ -5096,7 +5276,7 @@ type CrossCertificate struct {
 
 func (x *CrossCertificate) Reset() {
 	*x = CrossCertificate{}
-	mi := &file_bridge_proto_msgTypes[67]
+	mi := &file_bridge_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5108,7 +5288,7 @@ func (x *CrossCertificate) String() string {
 func (*CrossCertificate) ProtoMessage() {}
 
 func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[67]
+	mi := &file_bridge_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5121,7 +5301,7 @@ func (x *CrossCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrossCertificate.ProtoReflect.Descriptor instead.
 func (*CrossCertificate) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{67}
+	return file_bridge_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *CrossCertificate) GetSerial() string {
@@ -5211,7 +5391,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_bridge_proto_msgTypes[68]
+	mi := &file_bridge_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5223,7 +5403,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[68]
+	mi := &file_bridge_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5236,7 +5416,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{68}
+	return file_bridge_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Application) GetId() string {
@@ -5412,7 +5592,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_bridge_proto_msgTypes[69]
+	mi := &file_bridge_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5424,7 +5604,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[69]
+	mi := &file_bridge_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5437,7 +5617,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{69}
+	return file_bridge_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Contact) GetName() string {
@@ -5482,7 +5662,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_bridge_proto_msgTypes[70]
+	mi := &file_bridge_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5494,7 +5674,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[70]
+	mi := &file_bridge_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5507,7 +5687,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{70}
+	return file_bridge_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Policy) GetMember() string {
@@ -5552,7 +5732,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_bridge_proto_msgTypes[71]
+	mi := &file_bridge_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5564,7 +5744,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[71]
+	mi := &file_bridge_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5577,7 +5757,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{71}
+	return file_bridge_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Directory) GetUrl() string {
@@ -5645,7 +5825,7 @@ type CA struct {
 
 func (x *CA) Reset() {
 	*x = CA{}
-	mi := &file_bridge_proto_msgTypes[72]
+	mi := &file_bridge_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5657,7 +5837,7 @@ func (x *CA) String() string {
 func (*CA) ProtoMessage() {}
 
 func (x *CA) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[72]
+	mi := &file_bridge_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5670,7 +5850,7 @@ func (x *CA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CA.ProtoReflect.Descriptor instead.
 func (*CA) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{72}
+	return file_bridge_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *CA) GetCertificate() []byte {
@@ -5722,7 +5902,7 @@ type TestSerials struct {
 
 func (x *TestSerials) Reset() {
 	*x = TestSerials{}
-	mi := &file_bridge_proto_msgTypes[73]
+	mi := &file_bridge_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5734,7 +5914,7 @@ func (x *TestSerials) String() string {
 func (*TestSerials) ProtoMessage() {}
 
 func (x *TestSerials) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[73]
+	mi := &file_bridge_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5747,7 +5927,7 @@ func (x *TestSerials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestSerials.ProtoReflect.Descriptor instead.
 func (*TestSerials) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{73}
+	return file_bridge_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TestSerials) GetValid() string {
@@ -5790,7 +5970,7 @@ type ListAuditEventsRequest struct {
 
 func (x *ListAuditEventsRequest) Reset() {
 	*x = ListAuditEventsRequest{}
-	mi := &file_bridge_proto_msgTypes[74]
+	mi := &file_bridge_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +5982,7 @@ func (x *ListAuditEventsRequest) String() string {
 func (*ListAuditEventsRequest) ProtoMessage() {}
 
 func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[74]
+	mi := &file_bridge_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +5995,7 @@ func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{74}
+	return file_bridge_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListAuditEventsRequest) GetFrom() uint64 {
@@ -5865,7 +6045,7 @@ type ListAuditEventsResponse struct {
 
 func (x *ListAuditEventsResponse) Reset() {
 	*x = ListAuditEventsResponse{}
-	mi := &file_bridge_proto_msgTypes[75]
+	mi := &file_bridge_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5877,7 +6057,7 @@ func (x *ListAuditEventsResponse) String() string {
 func (*ListAuditEventsResponse) ProtoMessage() {}
 
 func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[75]
+	mi := &file_bridge_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5890,7 +6070,7 @@ func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{75}
+	return file_bridge_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListAuditEventsResponse) GetEvents() []string {
@@ -5915,7 +6095,7 @@ type GetAuditCheckpointRequest struct {
 
 func (x *GetAuditCheckpointRequest) Reset() {
 	*x = GetAuditCheckpointRequest{}
-	mi := &file_bridge_proto_msgTypes[76]
+	mi := &file_bridge_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5927,7 +6107,7 @@ func (x *GetAuditCheckpointRequest) String() string {
 func (*GetAuditCheckpointRequest) ProtoMessage() {}
 
 func (x *GetAuditCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[76]
+	mi := &file_bridge_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5940,7 +6120,7 @@ func (x *GetAuditCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{76}
+	return file_bridge_proto_rawDescGZIP(), []int{79}
 }
 
 type GetAuditCheckpointResponse struct {
@@ -5955,7 +6135,7 @@ type GetAuditCheckpointResponse struct {
 
 func (x *GetAuditCheckpointResponse) Reset() {
 	*x = GetAuditCheckpointResponse{}
-	mi := &file_bridge_proto_msgTypes[77]
+	mi := &file_bridge_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5967,7 +6147,7 @@ func (x *GetAuditCheckpointResponse) String() string {
 func (*GetAuditCheckpointResponse) ProtoMessage() {}
 
 func (x *GetAuditCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[77]
+	mi := &file_bridge_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5980,7 +6160,7 @@ func (x *GetAuditCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetAuditCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{77}
+	return file_bridge_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *GetAuditCheckpointResponse) GetCheckpoint() []byte {
@@ -6009,7 +6189,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_bridge_proto_msgTypes[78]
+	mi := &file_bridge_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6021,7 +6201,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[78]
+	mi := &file_bridge_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6034,7 +6214,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{78}
+	return file_bridge_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ExportAuditRequest) GetSize() uint64 {
@@ -6065,7 +6245,7 @@ type ExportAuditResponse struct {
 
 func (x *ExportAuditResponse) Reset() {
 	*x = ExportAuditResponse{}
-	mi := &file_bridge_proto_msgTypes[79]
+	mi := &file_bridge_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6077,7 +6257,7 @@ func (x *ExportAuditResponse) String() string {
 func (*ExportAuditResponse) ProtoMessage() {}
 
 func (x *ExportAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bridge_proto_msgTypes[79]
+	mi := &file_bridge_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6090,7 +6270,7 @@ func (x *ExportAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditResponse.ProtoReflect.Descriptor instead.
 func (*ExportAuditResponse) Descriptor() ([]byte, []int) {
-	return file_bridge_proto_rawDescGZIP(), []int{79}
+	return file_bridge_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ExportAuditResponse) GetPart() []byte {
@@ -6491,7 +6671,18 @@ const file_bridge_proto_rawDesc = "" +
 	"\apersons\x18\x03 \x01(\x05R\apersons\x12\x14\n" +
 	"\x05given\x18\x04 \x03(\tR\x05given\x12\x1c\n" +
 	"\tdocuments\x18\x05 \x03(\tR\tdocuments\x12\x18\n" +
-	"\amissing\x18\x06 \x03(\tR\amissing\"\x89\x02\n" +
+	"\amissing\x18\x06 \x03(\tR\amissing\"$\n" +
+	"\x10GetDigestRequest\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\bR\x03all\"@\n" +
+	"\x11GetDigestResponse\x12+\n" +
+	"\anotices\x18\x01 \x03(\v2\x11.bridge.v1.NoticeR\anotices\"\xa4\x01\n" +
+	"\x06Notice\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12.\n" +
+	"\x04ends\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04ends\x12\x18\n" +
+	"\aoverdue\x18\x06 \x01(\bR\aoverdue\"\x89\x02\n" +
 	"\n" +
 	"Projection\x12\x16\n" +
 	"\x06listed\x18\x01 \x01(\bR\x06listed\x12\x1f\n" +
@@ -6654,7 +6845,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\tVERB_EXIT\x10\x13\x12\x0e\n" +
 	"\n" +
 	"VERB_LEAVE\x10\x14\x12\x0f\n" +
-	"\vVERB_REVOKE\x10\x152\xf2\x12\n" +
+	"\vVERB_REVOKE\x10\x152\xc8\x13\n" +
 	"\x06Bridge\x12E\n" +
 	"\x06WhoAmI\x12\x18.bridge.v1.WhoAmIRequest\x1a\x19.bridge.v1.WhoAmIResponse\"\x06\x8a\xb5\x18\x02 \x01\x12T\n" +
 	"\tGetStatus\x12\x1b.bridge.v1.GetStatusRequest\x1a\x1c.bridge.v1.GetStatusResponse\"\f\x8a\xb5\x18\b\n" +
@@ -6677,6 +6868,8 @@ const file_bridge_proto_rawDesc = "" +
 	"\vListMembers\x12\x1d.bridge.v1.ListMembersRequest\x1a\x1e.bridge.v1.ListMembersResponse\"\f\x8a\xb5\x18\b\n" +
 	"\x06\x03\x04\x05\x06\a\b\x12`\n" +
 	"\rPreviewMember\x12\x1f.bridge.v1.PreviewMemberRequest\x1a .bridge.v1.PreviewMemberResponse\"\f\x8a\xb5\x18\b\n" +
+	"\x06\x03\x04\x05\x06\a\b\x12T\n" +
+	"\tGetDigest\x12\x1b.bridge.v1.GetDigestRequest\x1a\x1c.bridge.v1.GetDigestResponse\"\f\x8a\xb5\x18\b\n" +
 	"\x06\x03\x04\x05\x06\a\b\x12\x82\x01\n" +
 	"\x17RequestCrossCertificate\x12).bridge.v1.RequestCrossCertificateRequest\x1a*.bridge.v1.RequestCrossCertificateResponse\"\x10\x8a\xb5\x18\f\n" +
 	"\x06\x03\x04\x05\x06\a\b\x12\x02\x01\x02\x12v\n" +
@@ -6720,7 +6913,7 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
 var file_bridge_proto_goTypes = []any{
 	(Role)(0),                                // 0: bridge.v1.Role
 	(Scope)(0),                               // 1: bridge.v1.Scope
@@ -6793,53 +6986,56 @@ var file_bridge_proto_goTypes = []any{
 	(*Report)(nil),                           // 68: bridge.v1.Report
 	(*Barred)(nil),                           // 69: bridge.v1.Barred
 	(*Next)(nil),                             // 70: bridge.v1.Next
-	(*Projection)(nil),                       // 71: bridge.v1.Projection
-	(*CrossCertificate)(nil),                 // 72: bridge.v1.CrossCertificate
-	(*Application)(nil),                      // 73: bridge.v1.Application
-	(*Contact)(nil),                          // 74: bridge.v1.Contact
-	(*Policy)(nil),                           // 75: bridge.v1.Policy
-	(*Directory)(nil),                        // 76: bridge.v1.Directory
-	(*CA)(nil),                               // 77: bridge.v1.CA
-	(*TestSerials)(nil),                      // 78: bridge.v1.TestSerials
-	(*ListAuditEventsRequest)(nil),           // 79: bridge.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),          // 80: bridge.v1.ListAuditEventsResponse
-	(*GetAuditCheckpointRequest)(nil),        // 81: bridge.v1.GetAuditCheckpointRequest
-	(*GetAuditCheckpointResponse)(nil),       // 82: bridge.v1.GetAuditCheckpointResponse
-	(*ExportAuditRequest)(nil),               // 83: bridge.v1.ExportAuditRequest
-	(*ExportAuditResponse)(nil),              // 84: bridge.v1.ExportAuditResponse
-	(*timestamppb.Timestamp)(nil),            // 85: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil),       // 86: google.protobuf.MethodOptions
+	(*GetDigestRequest)(nil),                 // 71: bridge.v1.GetDigestRequest
+	(*GetDigestResponse)(nil),                // 72: bridge.v1.GetDigestResponse
+	(*Notice)(nil),                           // 73: bridge.v1.Notice
+	(*Projection)(nil),                       // 74: bridge.v1.Projection
+	(*CrossCertificate)(nil),                 // 75: bridge.v1.CrossCertificate
+	(*Application)(nil),                      // 76: bridge.v1.Application
+	(*Contact)(nil),                          // 77: bridge.v1.Contact
+	(*Policy)(nil),                           // 78: bridge.v1.Policy
+	(*Directory)(nil),                        // 79: bridge.v1.Directory
+	(*CA)(nil),                               // 80: bridge.v1.CA
+	(*TestSerials)(nil),                      // 81: bridge.v1.TestSerials
+	(*ListAuditEventsRequest)(nil),           // 82: bridge.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),          // 83: bridge.v1.ListAuditEventsResponse
+	(*GetAuditCheckpointRequest)(nil),        // 84: bridge.v1.GetAuditCheckpointRequest
+	(*GetAuditCheckpointResponse)(nil),       // 85: bridge.v1.GetAuditCheckpointResponse
+	(*ExportAuditRequest)(nil),               // 86: bridge.v1.ExportAuditRequest
+	(*ExportAuditResponse)(nil),              // 87: bridge.v1.ExportAuditResponse
+	(*timestamppb.Timestamp)(nil),            // 88: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil),       // 89: google.protobuf.MethodOptions
 }
 var file_bridge_proto_depIdxs = []int32{
 	0,   // 0: bridge.v1.Rule.roles:type_name -> bridge.v1.Role
 	0,   // 1: bridge.v1.Rule.own:type_name -> bridge.v1.Role
 	61,  // 2: bridge.v1.WhoAmIResponse.actor:type_name -> bridge.v1.Actor
-	85,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
+	88,  // 3: bridge.v1.WhoAmIResponse.not_after:type_name -> google.protobuf.Timestamp
 	8,   // 4: bridge.v1.WhoAmIResponse.may:type_name -> bridge.v1.Permission
 	1,   // 5: bridge.v1.Permission.scope:type_name -> bridge.v1.Scope
 	4,   // 6: bridge.v1.Permission.verb:type_name -> bridge.v1.Verb
-	85,  // 7: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
-	85,  // 8: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
-	85,  // 9: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
+	88,  // 7: bridge.v1.GetStatusResponse.bridge_not_after:type_name -> google.protobuf.Timestamp
+	88,  // 8: bridge.v1.GetStatusResponse.list_next_update:type_name -> google.protobuf.Timestamp
+	88,  // 9: bridge.v1.GetStatusResponse.crl_next_update:type_name -> google.protobuf.Timestamp
 	12,  // 10: bridge.v1.GetStatusResponse.members:type_name -> bridge.v1.StateCount
-	85,  // 11: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
+	88,  // 11: bridge.v1.GetStatusResponse.reconciled_at:type_name -> google.protobuf.Timestamp
 	11,  // 12: bridge.v1.GetStatusResponse.bridge_keys:type_name -> bridge.v1.BridgeKey
-	85,  // 13: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
-	85,  // 14: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
-	85,  // 15: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
-	85,  // 16: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
+	88,  // 13: bridge.v1.GetStatusResponse.ended_at:type_name -> google.protobuf.Timestamp
+	88,  // 14: bridge.v1.BridgeKey.since:type_name -> google.protobuf.Timestamp
+	88,  // 15: bridge.v1.BridgeKey.not_after:type_name -> google.protobuf.Timestamp
+	88,  // 16: bridge.v1.BridgeKey.crl_next_update:type_name -> google.protobuf.Timestamp
 	3,   // 17: bridge.v1.StateCount.state:type_name -> bridge.v1.State
-	73,  // 18: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
+	76,  // 18: bridge.v1.ApplyMemberRequest.application:type_name -> bridge.v1.Application
 	63,  // 19: bridge.v1.ApplyMemberResponse.member:type_name -> bridge.v1.Member
 	63,  // 20: bridge.v1.GetMemberResponse.member:type_name -> bridge.v1.Member
 	62,  // 21: bridge.v1.ListMembersResponse.members:type_name -> bridge.v1.MemberSummary
-	73,  // 22: bridge.v1.EditMemberRequest.application:type_name -> bridge.v1.Application
+	76,  // 22: bridge.v1.EditMemberRequest.application:type_name -> bridge.v1.Application
 	63,  // 23: bridge.v1.EditMemberResponse.member:type_name -> bridge.v1.Member
 	63,  // 24: bridge.v1.CheckMemberResponse.member:type_name -> bridge.v1.Member
 	4,   // 25: bridge.v1.DecideMemberRequest.verb:type_name -> bridge.v1.Verb
 	66,  // 26: bridge.v1.DecideMemberRequest.documents:type_name -> bridge.v1.Document
-	75,  // 27: bridge.v1.DecideMemberRequest.mappings:type_name -> bridge.v1.Policy
-	85,  // 28: bridge.v1.DecideMemberRequest.date:type_name -> google.protobuf.Timestamp
+	78,  // 27: bridge.v1.DecideMemberRequest.mappings:type_name -> bridge.v1.Policy
+	88,  // 28: bridge.v1.DecideMemberRequest.date:type_name -> google.protobuf.Timestamp
 	63,  // 29: bridge.v1.DecideMemberResponse.member:type_name -> bridge.v1.Member
 	31,  // 30: bridge.v1.PreviewMemberResponse.paths:type_name -> bridge.v1.PreviewPath
 	32,  // 31: bridge.v1.PreviewMemberResponse.overlaps:type_name -> bridge.v1.Overlap
@@ -6848,20 +7044,20 @@ var file_bridge_proto_depIdxs = []int32{
 	40,  // 34: bridge.v1.AcceptCrossCertificateResponse.findings:type_name -> bridge.v1.Finding
 	63,  // 35: bridge.v1.AcceptCrossCertificateResponse.member:type_name -> bridge.v1.Member
 	63,  // 36: bridge.v1.WithdrawCrossCertificateResponse.member:type_name -> bridge.v1.Member
-	85,  // 37: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
-	85,  // 38: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
+	88,  // 37: bridge.v1.GetListResponse.issued_at:type_name -> google.protobuf.Timestamp
+	88,  // 38: bridge.v1.GetListResponse.next_update:type_name -> google.protobuf.Timestamp
 	45,  // 39: bridge.v1.BuildPathResponse.rejections:type_name -> bridge.v1.Rejection
 	0,   // 40: bridge.v1.Person.roles:type_name -> bridge.v1.Role
 	47,  // 41: bridge.v1.Person.credentials:type_name -> bridge.v1.Credential
 	48,  // 42: bridge.v1.Person.proposal:type_name -> bridge.v1.Proposal
-	85,  // 43: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
-	85,  // 44: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
-	85,  // 45: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
+	88,  // 43: bridge.v1.Credential.not_before:type_name -> google.protobuf.Timestamp
+	88,  // 44: bridge.v1.Credential.not_after:type_name -> google.protobuf.Timestamp
+	88,  // 45: bridge.v1.Credential.issued_at:type_name -> google.protobuf.Timestamp
 	61,  // 46: bridge.v1.Credential.issued_by:type_name -> bridge.v1.Actor
-	85,  // 47: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
+	88,  // 47: bridge.v1.Credential.withdrawn_at:type_name -> google.protobuf.Timestamp
 	61,  // 48: bridge.v1.Credential.withdrawn_by:type_name -> bridge.v1.Actor
 	61,  // 49: bridge.v1.Proposal.by:type_name -> bridge.v1.Actor
-	85,  // 50: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
+	88,  // 50: bridge.v1.Proposal.at:type_name -> google.protobuf.Timestamp
 	0,   // 51: bridge.v1.Proposal.roles:type_name -> bridge.v1.Role
 	46,  // 52: bridge.v1.ListPersonsResponse.persons:type_name -> bridge.v1.Person
 	0,   // 53: bridge.v1.ProposePersonRequest.roles:type_name -> bridge.v1.Role
@@ -6872,111 +7068,115 @@ var file_bridge_proto_depIdxs = []int32{
 	46,  // 58: bridge.v1.WithdrawRoleResponse.person:type_name -> bridge.v1.Person
 	0,   // 59: bridge.v1.Actor.roles:type_name -> bridge.v1.Role
 	3,   // 60: bridge.v1.MemberSummary.state:type_name -> bridge.v1.State
-	85,  // 61: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
+	88,  // 61: bridge.v1.MemberSummary.since:type_name -> google.protobuf.Timestamp
 	3,   // 62: bridge.v1.MemberSummary.amendment:type_name -> bridge.v1.State
-	73,  // 63: bridge.v1.Member.application:type_name -> bridge.v1.Application
+	76,  // 63: bridge.v1.Member.application:type_name -> bridge.v1.Application
 	3,   // 64: bridge.v1.Member.state:type_name -> bridge.v1.State
-	85,  // 65: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
+	88,  // 65: bridge.v1.Member.since:type_name -> google.protobuf.Timestamp
 	61,  // 66: bridge.v1.Member.applied_by:type_name -> bridge.v1.Actor
-	85,  // 67: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
+	88,  // 67: bridge.v1.Member.applied_at:type_name -> google.protobuf.Timestamp
 	65,  // 68: bridge.v1.Member.approvals:type_name -> bridge.v1.Decision
 	65,  // 69: bridge.v1.Member.decisions:type_name -> bridge.v1.Decision
-	71,  // 70: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
+	74,  // 70: bridge.v1.Member.projection:type_name -> bridge.v1.Projection
 	64,  // 71: bridge.v1.Member.accepted:type_name -> bridge.v1.AcceptedCertificate
 	67,  // 72: bridge.v1.Member.amendment:type_name -> bridge.v1.Amendment
 	68,  // 73: bridge.v1.Member.report:type_name -> bridge.v1.Report
 	69,  // 74: bridge.v1.Member.barred:type_name -> bridge.v1.Barred
-	85,  // 75: bridge.v1.Member.active_since:type_name -> google.protobuf.Timestamp
-	85,  // 76: bridge.v1.Member.renew_by:type_name -> google.protobuf.Timestamp
-	85,  // 77: bridge.v1.Member.exit_at:type_name -> google.protobuf.Timestamp
+	88,  // 75: bridge.v1.Member.active_since:type_name -> google.protobuf.Timestamp
+	88,  // 76: bridge.v1.Member.renew_by:type_name -> google.protobuf.Timestamp
+	88,  // 77: bridge.v1.Member.exit_at:type_name -> google.protobuf.Timestamp
 	70,  // 78: bridge.v1.Member.next:type_name -> bridge.v1.Next
 	61,  // 79: bridge.v1.AcceptedCertificate.by:type_name -> bridge.v1.Actor
-	85,  // 80: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
+	88,  // 80: bridge.v1.AcceptedCertificate.at:type_name -> google.protobuf.Timestamp
 	61,  // 81: bridge.v1.AcceptedCertificate.withdrawn_by:type_name -> bridge.v1.Actor
-	85,  // 82: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
+	88,  // 82: bridge.v1.AcceptedCertificate.withdrawn_at:type_name -> google.protobuf.Timestamp
 	4,   // 83: bridge.v1.Decision.verb:type_name -> bridge.v1.Verb
 	61,  // 84: bridge.v1.Decision.by:type_name -> bridge.v1.Actor
-	85,  // 85: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	88,  // 85: bridge.v1.Decision.at:type_name -> google.protobuf.Timestamp
 	3,   // 86: bridge.v1.Decision.to:type_name -> bridge.v1.State
 	66,  // 87: bridge.v1.Decision.documents:type_name -> bridge.v1.Document
-	75,  // 88: bridge.v1.Decision.mappings:type_name -> bridge.v1.Policy
-	85,  // 89: bridge.v1.Decision.date:type_name -> google.protobuf.Timestamp
-	85,  // 90: bridge.v1.Document.expires:type_name -> google.protobuf.Timestamp
-	73,  // 91: bridge.v1.Amendment.application:type_name -> bridge.v1.Application
+	78,  // 88: bridge.v1.Decision.mappings:type_name -> bridge.v1.Policy
+	88,  // 89: bridge.v1.Decision.date:type_name -> google.protobuf.Timestamp
+	88,  // 90: bridge.v1.Document.expires:type_name -> google.protobuf.Timestamp
+	76,  // 91: bridge.v1.Amendment.application:type_name -> bridge.v1.Application
 	3,   // 92: bridge.v1.Amendment.stage:type_name -> bridge.v1.State
-	85,  // 93: bridge.v1.Amendment.since:type_name -> google.protobuf.Timestamp
-	85,  // 94: bridge.v1.Report.at:type_name -> google.protobuf.Timestamp
-	85,  // 95: bridge.v1.Barred.at:type_name -> google.protobuf.Timestamp
+	88,  // 93: bridge.v1.Amendment.since:type_name -> google.protobuf.Timestamp
+	88,  // 94: bridge.v1.Report.at:type_name -> google.protobuf.Timestamp
+	88,  // 95: bridge.v1.Barred.at:type_name -> google.protobuf.Timestamp
 	4,   // 96: bridge.v1.Next.verb:type_name -> bridge.v1.Verb
 	0,   // 97: bridge.v1.Next.who:type_name -> bridge.v1.Role
-	72,  // 98: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
-	85,  // 99: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
-	85,  // 100: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
-	74,  // 101: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
-	75,  // 102: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
-	76,  // 103: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
-	77,  // 104: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
-	77,  // 105: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
-	66,  // 106: bridge.v1.Application.documents:type_name -> bridge.v1.Document
-	78,  // 107: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
-	85,  // 108: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
-	86,  // 109: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
-	5,   // 110: bridge.v1.rule:type_name -> bridge.v1.Rule
-	6,   // 111: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
-	9,   // 112: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
-	13,  // 113: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
-	19,  // 114: bridge.v1.Bridge.EditMember:input_type -> bridge.v1.EditMemberRequest
-	21,  // 115: bridge.v1.Bridge.CheckMember:input_type -> bridge.v1.CheckMemberRequest
-	23,  // 116: bridge.v1.Bridge.DecideMember:input_type -> bridge.v1.DecideMemberRequest
-	25,  // 117: bridge.v1.Bridge.PutDocument:input_type -> bridge.v1.PutDocumentRequest
-	27,  // 118: bridge.v1.Bridge.GetDocument:input_type -> bridge.v1.GetDocumentRequest
-	15,  // 119: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
-	17,  // 120: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
-	29,  // 121: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
-	33,  // 122: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
-	36,  // 123: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
-	38,  // 124: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
-	41,  // 125: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
-	43,  // 126: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
-	49,  // 127: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
-	51,  // 128: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
-	53,  // 129: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
-	55,  // 130: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
-	57,  // 131: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
-	59,  // 132: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
-	79,  // 133: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
-	81,  // 134: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
-	83,  // 135: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
-	7,   // 136: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
-	10,  // 137: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
-	14,  // 138: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
-	20,  // 139: bridge.v1.Bridge.EditMember:output_type -> bridge.v1.EditMemberResponse
-	22,  // 140: bridge.v1.Bridge.CheckMember:output_type -> bridge.v1.CheckMemberResponse
-	24,  // 141: bridge.v1.Bridge.DecideMember:output_type -> bridge.v1.DecideMemberResponse
-	26,  // 142: bridge.v1.Bridge.PutDocument:output_type -> bridge.v1.PutDocumentResponse
-	28,  // 143: bridge.v1.Bridge.GetDocument:output_type -> bridge.v1.GetDocumentResponse
-	16,  // 144: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
-	18,  // 145: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
-	30,  // 146: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
-	34,  // 147: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
-	37,  // 148: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
-	39,  // 149: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
-	42,  // 150: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
-	44,  // 151: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
-	50,  // 152: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
-	52,  // 153: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
-	54,  // 154: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
-	56,  // 155: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
-	58,  // 156: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
-	60,  // 157: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
-	80,  // 158: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
-	82,  // 159: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
-	84,  // 160: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
-	136, // [136:161] is the sub-list for method output_type
-	111, // [111:136] is the sub-list for method input_type
-	110, // [110:111] is the sub-list for extension type_name
-	109, // [109:110] is the sub-list for extension extendee
-	0,   // [0:109] is the sub-list for field type_name
+	73,  // 98: bridge.v1.GetDigestResponse.notices:type_name -> bridge.v1.Notice
+	88,  // 99: bridge.v1.Notice.ends:type_name -> google.protobuf.Timestamp
+	75,  // 100: bridge.v1.Projection.cross_certificates:type_name -> bridge.v1.CrossCertificate
+	88,  // 101: bridge.v1.CrossCertificate.not_after:type_name -> google.protobuf.Timestamp
+	88,  // 102: bridge.v1.CrossCertificate.revoked_at:type_name -> google.protobuf.Timestamp
+	77,  // 103: bridge.v1.Application.contacts:type_name -> bridge.v1.Contact
+	78,  // 104: bridge.v1.Application.policies:type_name -> bridge.v1.Policy
+	79,  // 105: bridge.v1.Application.directories:type_name -> bridge.v1.Directory
+	80,  // 106: bridge.v1.Application.anchors:type_name -> bridge.v1.CA
+	80,  // 107: bridge.v1.Application.intermediates:type_name -> bridge.v1.CA
+	66,  // 108: bridge.v1.Application.documents:type_name -> bridge.v1.Document
+	81,  // 109: bridge.v1.CA.test_serials:type_name -> bridge.v1.TestSerials
+	88,  // 110: bridge.v1.ListAuditEventsRequest.since:type_name -> google.protobuf.Timestamp
+	89,  // 111: bridge.v1.rule:extendee -> google.protobuf.MethodOptions
+	5,   // 112: bridge.v1.rule:type_name -> bridge.v1.Rule
+	6,   // 113: bridge.v1.Bridge.WhoAmI:input_type -> bridge.v1.WhoAmIRequest
+	9,   // 114: bridge.v1.Bridge.GetStatus:input_type -> bridge.v1.GetStatusRequest
+	13,  // 115: bridge.v1.Bridge.ApplyMember:input_type -> bridge.v1.ApplyMemberRequest
+	19,  // 116: bridge.v1.Bridge.EditMember:input_type -> bridge.v1.EditMemberRequest
+	21,  // 117: bridge.v1.Bridge.CheckMember:input_type -> bridge.v1.CheckMemberRequest
+	23,  // 118: bridge.v1.Bridge.DecideMember:input_type -> bridge.v1.DecideMemberRequest
+	25,  // 119: bridge.v1.Bridge.PutDocument:input_type -> bridge.v1.PutDocumentRequest
+	27,  // 120: bridge.v1.Bridge.GetDocument:input_type -> bridge.v1.GetDocumentRequest
+	15,  // 121: bridge.v1.Bridge.GetMember:input_type -> bridge.v1.GetMemberRequest
+	17,  // 122: bridge.v1.Bridge.ListMembers:input_type -> bridge.v1.ListMembersRequest
+	29,  // 123: bridge.v1.Bridge.PreviewMember:input_type -> bridge.v1.PreviewMemberRequest
+	71,  // 124: bridge.v1.Bridge.GetDigest:input_type -> bridge.v1.GetDigestRequest
+	33,  // 125: bridge.v1.Bridge.RequestCrossCertificate:input_type -> bridge.v1.RequestCrossCertificateRequest
+	36,  // 126: bridge.v1.Bridge.AcceptCrossCertificate:input_type -> bridge.v1.AcceptCrossCertificateRequest
+	38,  // 127: bridge.v1.Bridge.WithdrawCrossCertificate:input_type -> bridge.v1.WithdrawCrossCertificateRequest
+	41,  // 128: bridge.v1.Bridge.GetList:input_type -> bridge.v1.GetListRequest
+	43,  // 129: bridge.v1.Bridge.BuildPath:input_type -> bridge.v1.BuildPathRequest
+	49,  // 130: bridge.v1.Bridge.ListPersons:input_type -> bridge.v1.ListPersonsRequest
+	51,  // 131: bridge.v1.Bridge.ProposePerson:input_type -> bridge.v1.ProposePersonRequest
+	53,  // 132: bridge.v1.Bridge.ConfirmPerson:input_type -> bridge.v1.ConfirmPersonRequest
+	55,  // 133: bridge.v1.Bridge.RenewCredential:input_type -> bridge.v1.RenewCredentialRequest
+	57,  // 134: bridge.v1.Bridge.WithdrawCredential:input_type -> bridge.v1.WithdrawCredentialRequest
+	59,  // 135: bridge.v1.Bridge.WithdrawRole:input_type -> bridge.v1.WithdrawRoleRequest
+	82,  // 136: bridge.v1.Bridge.ListAuditEvents:input_type -> bridge.v1.ListAuditEventsRequest
+	84,  // 137: bridge.v1.Bridge.GetAuditCheckpoint:input_type -> bridge.v1.GetAuditCheckpointRequest
+	86,  // 138: bridge.v1.Bridge.ExportAudit:input_type -> bridge.v1.ExportAuditRequest
+	7,   // 139: bridge.v1.Bridge.WhoAmI:output_type -> bridge.v1.WhoAmIResponse
+	10,  // 140: bridge.v1.Bridge.GetStatus:output_type -> bridge.v1.GetStatusResponse
+	14,  // 141: bridge.v1.Bridge.ApplyMember:output_type -> bridge.v1.ApplyMemberResponse
+	20,  // 142: bridge.v1.Bridge.EditMember:output_type -> bridge.v1.EditMemberResponse
+	22,  // 143: bridge.v1.Bridge.CheckMember:output_type -> bridge.v1.CheckMemberResponse
+	24,  // 144: bridge.v1.Bridge.DecideMember:output_type -> bridge.v1.DecideMemberResponse
+	26,  // 145: bridge.v1.Bridge.PutDocument:output_type -> bridge.v1.PutDocumentResponse
+	28,  // 146: bridge.v1.Bridge.GetDocument:output_type -> bridge.v1.GetDocumentResponse
+	16,  // 147: bridge.v1.Bridge.GetMember:output_type -> bridge.v1.GetMemberResponse
+	18,  // 148: bridge.v1.Bridge.ListMembers:output_type -> bridge.v1.ListMembersResponse
+	30,  // 149: bridge.v1.Bridge.PreviewMember:output_type -> bridge.v1.PreviewMemberResponse
+	72,  // 150: bridge.v1.Bridge.GetDigest:output_type -> bridge.v1.GetDigestResponse
+	34,  // 151: bridge.v1.Bridge.RequestCrossCertificate:output_type -> bridge.v1.RequestCrossCertificateResponse
+	37,  // 152: bridge.v1.Bridge.AcceptCrossCertificate:output_type -> bridge.v1.AcceptCrossCertificateResponse
+	39,  // 153: bridge.v1.Bridge.WithdrawCrossCertificate:output_type -> bridge.v1.WithdrawCrossCertificateResponse
+	42,  // 154: bridge.v1.Bridge.GetList:output_type -> bridge.v1.GetListResponse
+	44,  // 155: bridge.v1.Bridge.BuildPath:output_type -> bridge.v1.BuildPathResponse
+	50,  // 156: bridge.v1.Bridge.ListPersons:output_type -> bridge.v1.ListPersonsResponse
+	52,  // 157: bridge.v1.Bridge.ProposePerson:output_type -> bridge.v1.ProposePersonResponse
+	54,  // 158: bridge.v1.Bridge.ConfirmPerson:output_type -> bridge.v1.ConfirmPersonResponse
+	56,  // 159: bridge.v1.Bridge.RenewCredential:output_type -> bridge.v1.RenewCredentialResponse
+	58,  // 160: bridge.v1.Bridge.WithdrawCredential:output_type -> bridge.v1.WithdrawCredentialResponse
+	60,  // 161: bridge.v1.Bridge.WithdrawRole:output_type -> bridge.v1.WithdrawRoleResponse
+	83,  // 162: bridge.v1.Bridge.ListAuditEvents:output_type -> bridge.v1.ListAuditEventsResponse
+	85,  // 163: bridge.v1.Bridge.GetAuditCheckpoint:output_type -> bridge.v1.GetAuditCheckpointResponse
+	87,  // 164: bridge.v1.Bridge.ExportAudit:output_type -> bridge.v1.ExportAuditResponse
+	139, // [139:165] is the sub-list for method output_type
+	113, // [113:139] is the sub-list for method input_type
+	112, // [112:113] is the sub-list for extension type_name
+	111, // [111:112] is the sub-list for extension extendee
+	0,   // [0:111] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -6990,7 +7190,7 @@ func file_bridge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   80,
+			NumMessages:   83,
 			NumExtensions: 1,
 			NumServices:   1,
 		},

@@ -38,6 +38,7 @@ const (
 	Bridge_GetMember_FullMethodName                = "/bridge.v1.Bridge/GetMember"
 	Bridge_ListMembers_FullMethodName              = "/bridge.v1.Bridge/ListMembers"
 	Bridge_PreviewMember_FullMethodName            = "/bridge.v1.Bridge/PreviewMember"
+	Bridge_GetDigest_FullMethodName                = "/bridge.v1.Bridge/GetDigest"
 	Bridge_RequestCrossCertificate_FullMethodName  = "/bridge.v1.Bridge/RequestCrossCertificate"
 	Bridge_AcceptCrossCertificate_FullMethodName   = "/bridge.v1.Bridge/AcceptCrossCertificate"
 	Bridge_WithdrawCrossCertificate_FullMethodName = "/bridge.v1.Bridge/WithdrawCrossCertificate"
@@ -89,6 +90,9 @@ type BridgeClient interface {
 	// would change between the members in force. Nothing is recorded.
 	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
 	PreviewMember(ctx context.Context, in *PreviewMemberRequest, opts ...grpc.CallOption) (*PreviewMemberResponse, error)
+	// GetDigest returns what is due now: what ends soon or has ended, and what is
+	// wrong, at the bridge and its members, the most urgent first.
+	GetDigest(ctx context.Context, in *GetDigestRequest, opts ...grpc.CallOption) (*GetDigestResponse, error)
 	// RequestCrossCertificate returns what a member's CA needs to certify the
 	// bridge CA.
 	RequestCrossCertificate(ctx context.Context, in *RequestCrossCertificateRequest, opts ...grpc.CallOption) (*RequestCrossCertificateResponse, error)
@@ -248,6 +252,16 @@ func (c *bridgeClient) PreviewMember(ctx context.Context, in *PreviewMemberReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PreviewMemberResponse)
 	err := c.cc.Invoke(ctx, Bridge_PreviewMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bridgeClient) GetDigest(ctx context.Context, in *GetDigestRequest, opts ...grpc.CallOption) (*GetDigestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDigestResponse)
+	err := c.cc.Invoke(ctx, Bridge_GetDigest_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -429,6 +443,9 @@ type BridgeServer interface {
 	// would change between the members in force. Nothing is recorded.
 	// INVALID_ARGUMENT when the bridge CA would refuse to sign.
 	PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error)
+	// GetDigest returns what is due now: what ends soon or has ended, and what is
+	// wrong, at the bridge and its members, the most urgent first.
+	GetDigest(context.Context, *GetDigestRequest) (*GetDigestResponse, error)
 	// RequestCrossCertificate returns what a member's CA needs to certify the
 	// bridge CA.
 	RequestCrossCertificate(context.Context, *RequestCrossCertificateRequest) (*RequestCrossCertificateResponse, error)
@@ -516,6 +533,9 @@ func (UnimplementedBridgeServer) ListMembers(context.Context, *ListMembersReques
 }
 func (UnimplementedBridgeServer) PreviewMember(context.Context, *PreviewMemberRequest) (*PreviewMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewMember not implemented")
+}
+func (UnimplementedBridgeServer) GetDigest(context.Context, *GetDigestRequest) (*GetDigestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDigest not implemented")
 }
 func (UnimplementedBridgeServer) RequestCrossCertificate(context.Context, *RequestCrossCertificateRequest) (*RequestCrossCertificateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestCrossCertificate not implemented")
@@ -774,6 +794,24 @@ func _Bridge_PreviewMember_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BridgeServer).PreviewMember(ctx, req.(*PreviewMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Bridge_GetDigest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDigestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BridgeServer).GetDigest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Bridge_GetDigest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BridgeServer).GetDigest(ctx, req.(*GetDigestRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1080,6 +1118,10 @@ var Bridge_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewMember",
 			Handler:    _Bridge_PreviewMember_Handler,
+		},
+		{
+			MethodName: "GetDigest",
+			Handler:    _Bridge_GetDigest_Handler,
 		},
 		{
 			MethodName: "RequestCrossCertificate",

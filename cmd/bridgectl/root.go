@@ -86,7 +86,7 @@ func (t *tool) root() *cobra.Command {
 		return outputs(c), cobra.ShellCompDirectiveNoFileComp
 	}))
 	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return t.checkFlags(c) }
-	c.AddCommand(t.auditCommand(), t.authCommand(), t.crosscertCommand(), t.listCommand(), t.memberCommand(), t.pathCommand(), t.preflightCommand(), t.statusCommand(), t.versionCommand())
+	c.AddCommand(t.auditCommand(), t.authCommand(), t.crosscertCommand(), t.digestCommand(), t.listCommand(), t.memberCommand(), t.pathCommand(), t.preflightCommand(), t.statusCommand(), t.versionCommand())
 	return c
 }
 

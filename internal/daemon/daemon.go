@@ -28,6 +28,7 @@ import (
 	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/notice"
 	"bridge.example/internal/outbound"
 	"bridge.example/internal/people"
 	"bridge.example/internal/setup/config"
@@ -58,6 +59,7 @@ type Daemon struct {
 	directory  *vdir.Directory
 	responder  *vocsp.Proxy
 	admin      *grpc.Server
+	board      *notice.Board
 	client     *http.Client // towards members' responders
 	startTLS   *tls.Config
 	listeners  listeners
@@ -150,10 +152,13 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Signers:  d.signers.certificates(),
 		Levels:   m.levels,
 		Every:    c.Reconcile,
+		Watching: d.watching(out),
+		Nightly:  c.Watch.Checks,
 		Log:      d.log,
 	})
 	persons := people.NewRegister(d.store.People(), people.NewAuthority(m.adminCA.cert, m.adminCA.key), people.Options{Log: d.log})
-	d.admin = adminapi.New(d.federation, persons, m.adminServer, m.adminCA.cert, adminapi.Options{Version: version, Audit: d.audit, Log: d.log})
+	d.board = d.newBoard(persons, out)
+	d.admin = adminapi.New(d.federation, persons, m.adminServer, m.adminCA.cert, adminapi.Options{Version: version, Audit: d.audit, Notices: d.board.Items, Log: d.log})
 	return nil
 }
 
@@ -295,6 +300,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	start("signers", func(ctx context.Context) error { return d.signers.run(ctx, d.announceSigners) })
 	start("admin", d.serveAdmin)
 	start("directory", d.serveDirectory)
+	start("digest", d.board.Run)
 	start("responder", func(ctx context.Context) error { return d.serveHTTP(ctx, d.listeners.responder, d.responder) })
 	start("repository", func(ctx context.Context) error {
 		return d.serveHTTP(ctx, d.listeners.repository, repository.Handler(newFiles(d.federation), repository.Options{Name: d.config.Bridge.Name, Log: d.log}))

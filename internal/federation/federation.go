@@ -59,7 +59,8 @@ type Parts struct {
 	Every time.Duration
 	// Watching is how members in force are watched.
 	Watching Watching
-	// Nightly is how often each member is examined again; 0 for never. Compare
+	// Nightly is how often each member is examined again, which needs
+	// Watching.Memory; 0 for never. Compare
 	// says in words how one report differs from the one before.
 	Nightly time.Duration
 	Compare func(before, after []byte) []string
@@ -81,7 +82,6 @@ type Federation struct {
 	outcome atomic.Pointer[outcome]
 
 	watching sync.Mutex // held by one round of watching at a time
-	seen     atomic.Pointer[Seen]
 }
 
 // outcome is how the last reconciliation ended.
@@ -105,7 +105,6 @@ func New(p Parts) *Federation {
 	f := &Federation{Parts: p, tables: newTables()}
 	f.artifacts.Store(&Artifacts{BridgeCA: p.BridgeCA, Root: p.Root(), Signers: p.Signers})
 	f.outcome.Store(&outcome{})
-	f.seen.Store(&Seen{})
 	return f
 }
 

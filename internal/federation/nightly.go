@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"bridge.example/internal/fault"
 	"bridge.example/membership"
 )
 
@@ -100,8 +99,8 @@ func (f *Federation) compare(ctx context.Context, before, after *membership.Repo
 func (f *Federation) remember(ctx context.Context, id membership.ID, c Difference) error {
 	f.watching.Lock()
 	defer f.watching.Unlock()
-	seen, err := f.Watching.Memory.Load(ctx)
-	if err != nil && fault.KindOf(err) != fault.NotFound {
+	seen, err := f.Seen(ctx)
+	if err != nil {
 		return err
 	}
 	seen.Changes = maps.Clone(seen.Changes)
@@ -109,11 +108,7 @@ func (f *Federation) remember(ctx context.Context, id membership.ID, c Differenc
 		seen.Changes = map[membership.ID]Difference{}
 	}
 	seen.Changes[id] = c
-	if err := f.Watching.Memory.Save(ctx, seen); err != nil {
-		return err
-	}
-	f.seen.Store(&seen)
-	return nil
+	return f.Watching.Memory.Save(ctx, seen)
 }
 
 // runNightly looks around until ctx ends.

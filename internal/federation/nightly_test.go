@@ -50,7 +50,7 @@ func TestNightly(t *testing.T) {
 	if m := b.member(t, "alpha"); len(m.Decisions) != history || m.Report.At.Before(b.now.Add(-24*time.Hour)) {
 		t.Errorf("got %d decisions, report of %v: want a new report and no new line", len(m.Decisions), m.Report.At)
 	}
-	if n := len(b.Seen().Changes); n != 0 {
+	if n := len(b.seen(t).Changes); n != 0 {
 		t.Errorf("got %d changes of nothing", n)
 	}
 	failed = []string{"ocsp.fresh"}
@@ -61,7 +61,7 @@ func TestNightly(t *testing.T) {
 	again := open(t, b.dir, nil)
 	again.now = b.now
 	again.round(t)
-	if got := again.Seen().Changes["alpha"].Lines; !slices.Equal(got, []string{"ocsp.fresh fails now"}) {
+	if got := again.seen(t).Changes["alpha"].Lines; !slices.Equal(got, []string{"ocsp.fresh fails now"}) {
 		t.Errorf("got %q", got)
 	}
 	if m := again.member(t, "alpha"); m.State != membership.Active || m.Report.Passed {

@@ -33,10 +33,14 @@ func (f *Federation) Notices(ctx context.Context) ([]notice.Item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the register: %w", err)
 	}
+	seen, err := f.Seen(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading what was seen: %w", err)
+	}
 	out := f.ownNotices()
-	seen, now := f.Seen(), f.Now()
+	now := f.Now()
 	for _, m := range members {
-		out = append(out, memberNotices(&m, seen, now)...)
+		out = append(out, memberNotices(&m, &seen, now)...)
 		out = append(out, seen.notices(&m, now)...)
 	}
 	for _, t := range f.Artifacts().Trusted {

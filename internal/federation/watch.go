@@ -70,8 +70,8 @@ const (
 func (f *Federation) Watch(ctx context.Context) error {
 	f.watching.Lock()
 	defer f.watching.Unlock()
-	seen, err := f.Watching.Memory.Load(ctx)
-	if err != nil && fault.KindOf(err) != fault.NotFound {
+	seen, err := f.Seen(ctx)
+	if err != nil {
 		return err
 	}
 	members, err := f.Register.Live(ctx)
@@ -105,7 +105,6 @@ func (f *Federation) Watch(ctx context.Context) error {
 	if err := f.Watching.Memory.Save(ctx, seen); err != nil {
 		return err
 	}
-	f.seen.Store(&seen)
 	var errs []error
 	for _, m := range members {
 		errs = append(errs, f.actOn(ctx, &m, seen.Standings))
@@ -207,8 +206,17 @@ func (f *Federation) runWatch(ctx context.Context) {
 	}
 }
 
-// Seen returns what the last round of watching saw; it is not to be changed.
-func (f *Federation) Seen() *Seen { return f.seen.Load() }
+// Seen returns what watching remembers; nothing before its first round.
+func (f *Federation) Seen(ctx context.Context) (Seen, error) {
+	if f.Watching.Memory == nil {
+		return Seen{}, nil
+	}
+	s, err := f.Watching.Memory.Load(ctx)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return Seen{}, err
+	}
+	return s, nil
+}
 
 func fingerprint(der []byte) string {
 	h := sha256.Sum256(der)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bridge.example/internal/fault"
+	"bridge.example/internal/federation"
 	"bridge.example/internal/lab"
 	"bridge.example/internal/wire/ocsp"
 	"bridge.example/membership"
@@ -102,6 +103,15 @@ func (b *bridge) round(t *testing.T) {
 	}
 }
 
+func (b *bridge) seen(t *testing.T) federation.Seen {
+	t.Helper()
+	s, err := b.Seen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func fingerprint(der []byte) string { return lab.Hash(der) }
 
 func (b *bridge) member(t *testing.T, id membership.ID) membership.Member {
@@ -168,7 +178,7 @@ func TestWhatStatusSays(t *testing.T) {
 			tt.publish(t, b, root, issuing)
 			b.round(t)
 			m := b.member(t, "alpha")
-			s := b.Seen().Standings[fingerprint(issuing.cert.Raw)]
+			s := b.seen(t).Standings[fingerprint(issuing.cert.Raw)]
 			if got := m.IsBarred(issuing.cert.Raw); got != tt.revoked || (s.Revoked != "") != tt.revoked {
 				t.Errorf("got barred %v, standing %+v", got, s)
 			}
@@ -197,7 +207,7 @@ func TestRevokedLeavesAtOnce(t *testing.T) {
 	b.web.put(policyCRL, policy.crl(t, list{number: 1, at: b.now}))
 	b.web.put(sellerCRL, seller.crl(t, list{number: 1, at: b.now}))
 	b.round(t)
-	if s := b.Seen().Standings[fingerprint(bought.cert.Raw)]; s.Unknown != "" || s.Revoked != "" {
+	if s := b.seen(t).Standings[fingerprint(bought.cert.Raw)]; s.Unknown != "" || s.Revoked != "" {
 		t.Fatalf("got %+v before anything was revoked", s)
 	}
 	number := b.Artifacts().ListNumber
@@ -236,11 +246,11 @@ func TestNumbersNeverFall(t *testing.T) {
 	again.web = b.web
 	again.Watching.CRLs = b.web.fetch
 	again.round(t)
-	s := again.Seen().Standings[fingerprint(root.cert.Raw)]
+	s := again.seen(t).Standings[fingerprint(root.cert.Raw)]
 	if !strings.Contains(s.CRLProblem, "from 7 to 6") || s.CRLEnds.IsZero() {
 		t.Errorf("got %+v, want the number noticed and the newest end remembered", s)
 	}
-	if s := again.Seen().Standings[fingerprint(issuing.cert.Raw)]; s.Unknown == "" {
+	if s := again.seen(t).Standings[fingerprint(issuing.cert.Raw)]; s.Unknown == "" {
 		t.Errorf("got %+v, want it unknown", s)
 	}
 	b = again

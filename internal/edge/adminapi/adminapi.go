@@ -16,6 +16,7 @@ import (
 	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/notice"
 	"bridge.example/internal/people"
 	"bridge.example/membership"
 )
@@ -45,6 +46,8 @@ type Federation interface {
 // Options tune the server.
 type Options struct {
 	Version string // of the service, told by GetStatus
+	// Notices returns what there is to announce; nil when nothing is watched.
+	Notices func(ctx context.Context) ([]notice.Item, error)
 	// Audit records every call that may change something before it is let in.
 	// Without one, none is.
 	Audit *auditlog.Log
@@ -60,7 +63,7 @@ func New(f Federation, p *people.Register, server tls.Certificate, admin *x509.C
 	}
 	g := gate{people: p, rules: rules(), guests: newGuests(), log: o.Log, audit: o.Audit}
 	s := grpc.NewServer(serverOptions(tlsConfig(server, admin), g)...)
-	proto.RegisterBridgeServer(s, &service{federation: f, people: p, rules: g.rules, version: o.Version, audit: o.Audit})
+	proto.RegisterBridgeServer(s, &service{federation: f, people: p, rules: g.rules, version: o.Version, audit: o.Audit, notices: o.Notices})
 	return s
 }
 
@@ -72,6 +75,7 @@ type service struct {
 	rules                    map[string]*proto.Rule
 	version                  string
 	audit                    *auditlog.Log
+	notices                  func(ctx context.Context) ([]notice.Item, error)
 }
 
 func (s *service) GetStatus(ctx context.Context, _ *proto.GetStatusRequest) (*proto.GetStatusResponse, error) {

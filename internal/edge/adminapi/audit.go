@@ -34,6 +34,7 @@ var reads = map[string]bool{
 	proto.Bridge_GetAuditCheckpoint_FullMethodName:      true,
 	proto.Bridge_ExportAudit_FullMethodName:             true,
 	proto.Bridge_GetDocument_FullMethodName:             true,
+	proto.Bridge_GetDigest_FullMethodName:               true,
 }
 
 // recorded announces a call in the audit log, lets it in only then, and records

@@ -3,9 +3,12 @@ package boltstore_test
 import (
 	"bytes"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -13,6 +16,8 @@ import (
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/federation"
+	"bridge.example/internal/notice"
 	"bridge.example/internal/people"
 	"bridge.example/internal/storetest"
 	"bridge.example/membership"
@@ -143,5 +148,44 @@ func TestOpenRefuses(t *testing.T) {
 		if err == nil || fault.KindOf(err) != tt.want {
 			t.Errorf("%s: got %v, want kind %v", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestWhatIsRemembered: what watching saw and what was announced is there again
+// after the file was closed.
+func TestWhatIsRemembered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	s, err := boltstore.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Seen().Load(t.Context()); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v before anything was seen, want NotFound", err)
+	}
+	if _, err := s.Sent().Load(t.Context()); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v before anything was sent, want NotFound", err)
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	huge, _ := new(big.Int).SetString("ffffffffffffffffffffffffffffffffffffffff", 16)
+	seen := federation.Seen{
+		Standings: map[string]federation.Standing{"aa": {Member: "alpha", Unknown: "nobody answers", Since: at, CRLEnds: at}},
+		Numbers:   map[string]*big.Int{"k": huge},
+		Changes:   map[membership.ID]federation.Difference{"alpha": {At: at, Lines: []string{"a fails now"}}},
+	}
+	sent := notice.Sent{At: at, Stages: map[string]int{"ca alpha": 3}}
+	if err := errors.Join(s.Seen().Save(t.Context(), seen), s.Sent().Save(t.Context(), sent), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = boltstore.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	gotSeen, err1 := s.Seen().Load(t.Context())
+	gotSent, err2 := s.Sent().Load(t.Context())
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(gotSeen.Standings, seen.Standings) || gotSeen.Numbers["k"].Cmp(huge) != 0 || !reflect.DeepEqual(gotSeen.Changes, seen.Changes) || !reflect.DeepEqual(gotSent, sent) {
+		t.Errorf("got %+v and %+v", gotSeen, gotSent)
 	}
 }

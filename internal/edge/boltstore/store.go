@@ -161,6 +161,9 @@ func (s *Store) Ledger() *Ledger { return &Ledger{s} }
 // Seen returns the part of the file with what watching members learnt.
 func (s *Store) Seen() *Seen { return &Seen{s} }
 
+// Sent returns the part of the file with what was announced.
+func (s *Store) Sent() *Sent { return &Sent{s} }
+
 // Lists returns the signed lists' part of the file.
 func (s *Store) Lists() *Lists { return &Lists{s} }
 

@@ -8,6 +8,7 @@ import (
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/notice"
 )
 
 var _ federation.Memory = (*Seen)(nil)
@@ -26,6 +27,24 @@ func (m *Seen) Load(ctx context.Context) (out federation.Seen, err error) {
 // Save implements [federation.Memory].
 func (m *Seen) Save(ctx context.Context, v federation.Seen) error {
 	return m.s.saveWatch(ctx, keySeen, v)
+}
+
+var _ notice.Store = (*Sent)(nil)
+
+// Sent implements [notice.Store].
+type Sent struct{ s *Store }
+
+var keySent = []byte("sent")
+
+// Load implements [notice.Store].
+func (n *Sent) Load(ctx context.Context) (out notice.Sent, err error) {
+	err = n.s.loadWatch(ctx, keySent, &out)
+	return out, err
+}
+
+// Save implements [notice.Store].
+func (n *Sent) Save(ctx context.Context, v notice.Sent) error {
+	return n.s.saveWatch(ctx, keySent, v)
 }
 
 func (s *Store) loadWatch(ctx context.Context, key []byte, into any) error {

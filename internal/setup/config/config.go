@@ -32,6 +32,8 @@ type Config struct {
 	Repository Repository `yaml:"repository"`
 	Outgoing   Outgoing   `yaml:"outgoing"`
 	Checks     Checks     `yaml:"checks"`
+	Watch      Watch      `yaml:"watch"`
+	Notices    Notices    `yaml:"notices"`
 	Log        Log        `yaml:"log"`
 
 	// Reconcile is how often the projections are compared with the register
@@ -143,6 +145,40 @@ type Checks struct {
 	Resolver string `yaml:"resolver"`
 }
 
+// Watch says how members in force are watched.
+type Watch struct {
+	// Status is how often their CA certificates are asked about, at the CRLs and
+	// responders of those who issued them. One that was revoked leaves at once.
+	// Default 15m.
+	Status time.Duration `yaml:"status"`
+	// CRLGrace suspends a member this long after its CRL ended, when no newer one
+	// is published. Default 0: nobody is suspended for that. An outage of status
+	// makes no certificate false, and clients ask for themselves; the digest says
+	// so in any case.
+	CRLGrace time.Duration `yaml:"crl_grace"`
+	// Checks is how often each member is examined again, at a time of its own.
+	// Default 24h.
+	Checks time.Duration `yaml:"checks"`
+}
+
+// Notices says when and to whom the daily digest goes: what ends, and what is
+// wrong. It always goes to the log.
+type Notices struct {
+	// At is the time of the day, UTC. Default 06:00.
+	At string `yaml:"at"`
+	// SMTP is host:port of a relay, which must offer STARTTLS. Default none: no
+	// mail is sent.
+	SMTP string `yaml:"smtp"`
+	// Plain allows a relay that has no STARTTLS. Default false.
+	Plain bool `yaml:"plain"`
+	// From is the sender, To are those who get everything. Required with SMTP.
+	From string   `yaml:"from"`
+	To   []string `yaml:"to"`
+	// MemberRole is the role of those contacts of a member who get what is about
+	// it. Default none: members get no mail.
+	MemberRole string `yaml:"member_role"`
+}
+
 // Log says what is written to standard error.
 type Log struct {
 	// Level is debug, info, warn or error. Default info.
@@ -196,6 +232,7 @@ func (c *Config) defaults(dir string) {
 		{&c.Directory.Suffix, "o=bridge"},
 		{&c.Responder.Listen, "127.0.0.1:7800"},
 		{&c.Repository.Listen, "127.0.0.1:7080"},
+		{&c.Notices.At, "06:00"},
 		{&c.Log.Level, "info"},
 		{&c.Log.Format, "text"},
 	} {
@@ -206,6 +243,8 @@ func (c *Config) defaults(dir string) {
 	for _, d := range []struct{ field, value *time.Duration }{
 		{&c.Reconcile, new(30 * time.Second)},
 		{&c.Drain, new(10 * time.Second)},
+		{&c.Watch.Status, new(15 * time.Minute)},
+		{&c.Watch.Checks, new(24 * time.Hour)},
 		{&c.Directory.MemberTimeout, new(5 * time.Second)},
 		{&c.Responder.MemberTimeout, new(5 * time.Second)},
 	} {
@@ -279,6 +318,8 @@ func (c *Config) problems() (p []string) {
 			complain(path, "%v is not between 0 and 1h", d)
 		}
 	}
+	p = append(p, c.Watch.problems()...)
+	p = append(p, c.Notices.problems()...)
 	if c.Directory.MaxConnections < 1 || c.Directory.MaxConnectionsPerAddress < 1 {
 		complain("directory.max_connections", "want positive numbers")
 	}

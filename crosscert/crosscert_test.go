@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"strings"
 	"sync"
@@ -312,6 +313,44 @@ func TestStatusOfTheUnknown(t *testing.T) {
 		if r, err := b.Status(t.Context(), big.NewInt(serial)); fault.KindOf(err) != fault.NotFound {
 			t.Errorf("serial %d: got %v, %v, want NotFound", serial, r, err)
 		}
+	}
+}
+
+// TestReadsDoNotGrow: what a reconciliation and a case read of the ledger does
+// not grow with the members that left.
+func TestReadsDoNotGrow(t *testing.T) {
+	b := newBridge(t)
+	root, _ := newCA(t, "alpha")
+	if _, err := b.Issue(t.Context(), request(t, "alpha", root)); err != nil {
+		t.Fatal(err)
+	}
+	reads := func() int {
+		t.Helper()
+		if _, err := b.CRL(t.Context()); err != nil { // after a revocation it reads them all, once
+			t.Fatal(err)
+		}
+		before := b.ledger.walked
+		_, err1 := b.CRL(t.Context())
+		_, err2 := b.LiveByMember(t.Context())
+		_, err3 := b.Records(t.Context(), "alpha")
+		if err := errors.Join(err1, err2, err3, b.Recover(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		return b.ledger.walked - before
+	}
+	few := reads()
+	for range 20 {
+		left, _ := newCA(t, "left")
+		c, err := b.Issue(t.Context(), request(t, "left", left))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Revoke(t.Context(), c.SerialNumber, crosscert.PrivilegeWithdrawn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if many := reads(); many != few {
+		t.Errorf("got %d records read, and %d with twenty that left", few, many)
 	}
 }
 

@@ -34,6 +34,8 @@ type memory struct {
 	failAt int  // the write that fails, counted from 1; none when 0
 	kept   bool // whether that write happens all the same
 
+	walked int // records that sequences yielded
+
 	afterPut func() // called when a record is stored, if set
 }
 
@@ -116,7 +118,13 @@ func (m *memory) those(belong func(crosscert.Record) bool) iter.Seq2[crosscert.R
 	m.mu.Unlock()
 	return func(yield func(crosscert.Record, error) bool) {
 		for _, r := range all {
-			if belong(r) && !yield(r, nil) {
+			if !belong(r) {
+				continue
+			}
+			m.mu.Lock()
+			m.walked++
+			m.mu.Unlock()
+			if !yield(r, nil) {
 				return
 			}
 		}

@@ -74,6 +74,9 @@ func New(p outbound.Policy, l Limits) *Run {
 	}
 }
 
+// Close ends the connections that are kept for another question.
+func (r *Run) Close() { r.client.CloseIdleConnections() }
+
 // Get fetches what is at an http, https or ldap URL; asked again it knows.
 //
 // An http body is a certificate, a CRL, both as certs-only CMS, or any of these

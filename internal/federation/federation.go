@@ -60,8 +60,8 @@ type Parts struct {
 	// Watching is how members in force are watched.
 	Watching Watching
 	// Nightly is how often each member is examined again, which needs
-	// Watching.Memory; 0 for never. Compare
-	// says in words how one report differs from the one before.
+	// Watching.Memory; 0 for never. Compare says in words how one report differs
+	// from the one before; when nil, the checks that fail are compared.
 	Nightly time.Duration
 	Compare func(before, after []byte) []string
 
@@ -132,7 +132,7 @@ func (f *Federation) Run(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { f.watch(ctx, changed) })
+	wg.Go(func() { f.listen(ctx, changed) })
 	wg.Go(func() { f.runWatch(ctx) })
 	wg.Go(func() { f.runNightly(ctx) })
 	retry := patience
@@ -158,8 +158,8 @@ func (f *Federation) Run(ctx context.Context) error {
 	}
 }
 
-// watch signals changed after every change of the register.
-func (f *Federation) watch(ctx context.Context, changed chan<- struct{}) {
+// listen signals changed after every change of the register.
+func (f *Federation) listen(ctx context.Context, changed chan<- struct{}) {
 	var seen membership.Revision
 	for ctx.Err() == nil {
 		for c, err := range f.Changes(ctx, seen) {

@@ -37,7 +37,7 @@ type Standing struct {
 	// CRLProblem is why no good one could be had now; empty when one could, and
 	// for a CA that declares none.
 	CRLProblem string `json:"crl_problem,omitempty"`
-	// Since is when the newest of Unknown and CRLProblem began; zero without.
+	// Since is when it began that there is Unknown or CRLProblem; zero without.
 	Since time.Time `json:"since,omitzero"`
 
 	crlEnded bool // the newest one was fetched now, and had ended

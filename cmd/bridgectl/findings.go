@@ -60,7 +60,7 @@ func (r *report) rows(all bool) (out rows) {
 		outcome = "failed at " + strings.Join(r.Failed, ", ")
 	}
 	if !r.Current {
-		outcome += "; the record was changed since"
+		outcome += "; not of the record as it stands"
 	}
 	out.add("check", fmt.Sprintf("%s %s", stamp(r.At), outcome))
 	counts := map[checkup.Verdict]int{}

@@ -56,7 +56,7 @@ func (n next) who() string {
 // forward are the verbs that lead on, the nearest to the end first where several
 // are possible at once.
 var forward = []membership.Verb{
-	membership.Submit, membership.Check, membership.Assess, membership.Contract, membership.Identify, membership.Activate,
+	membership.Confirm, membership.Submit, membership.Check, membership.Assess, membership.Contract, membership.Identify, membership.Activate,
 	membership.Approve, membership.Resume, membership.Renew,
 }
 
@@ -65,13 +65,24 @@ var forward = []membership.Verb{
 func (m member) nextStep() string {
 	for _, v := range forward {
 		i := slices.IndexFunc(m.Next, func(n next) bool { return n.Verb == string(v) })
-		if i < 0 || v == membership.Renew && m.State == string(membership.Active) ||
-			v == membership.Activate && len(m.Next[i].Missing) > 0 {
-			continue
+		if i >= 0 && m.timely(v, m.Next[i]) {
+			return m.Next[i].command(m.ID)
 		}
-		return m.Next[i].command(m.ID)
 	}
 	return ""
+}
+
+// timely reports whether somebody should take a step that could be taken.
+func (m member) timely(v membership.Verb, n next) bool {
+	switch v {
+	case membership.Confirm: // once
+		return !slices.ContainsFunc(m.Decisions, func(d decision) bool { return d.Verb == string(v) && !d.At.Before(m.Since) })
+	case membership.Activate: // else the approvals are due again
+		return len(n.Missing) == 0
+	case membership.Renew:
+		return m.State == string(membership.RenewalDue)
+	}
+	return true
 }
 
 // command is what whoever can do it has to type.

@@ -111,6 +111,27 @@ func TestChangedWhileAsked(t *testing.T) {
 	}
 }
 
+// TestCheckUntilItPasses: what is mended meanwhile ends the watch.
+func TestCheckUntilItPasses(t *testing.T) {
+	o := newOffice(t)
+	text, err := os.ReadFile(o.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(o.dir, "broken.yaml")
+	write(t, broken, bytes.Replace(text, []byte("{id"), []byte("{sector: broken, id"), 1))
+	o.run(0, "anna", strings.NewReader(""), "edit", "alpha", "-f", broken, "--yes")
+	done := make(chan string)
+	go func() {
+		out, _ := o.run(0, "anna", strings.NewReader(""), "check", "alpha", "--watch")
+		done <- out
+	}()
+	o.run(0, "bert", strings.NewReader(""), "edit", "alpha", "-f", o.file, "--yes")
+	if out := <-done; !strings.Contains(out, "passed") {
+		t.Errorf("got %s", out)
+	}
+}
+
 // TestWatch: whoever watches a case is told what others do, until nothing is
 // left to do.
 func TestWatch(t *testing.T) {

@@ -47,6 +47,7 @@ type tool struct {
 	server      string
 	output      string
 	timeout     time.Duration
+	recheck     time.Duration // between two checks of "member check --watch"
 
 	started bool // a command began: what fails now is not its usage
 	emitted bool // the result is on standard output
@@ -55,7 +56,7 @@ type tool struct {
 func newTool() *tool {
 	return &tool{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		inTerminal: isTerminal(os.Stdin), outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
+		recheck: 30 * time.Second, inTerminal: isTerminal(os.Stdin), outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
 	}
 }
 

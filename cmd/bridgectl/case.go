@@ -223,21 +223,23 @@ func (m member) summary() (r rows) {
 	return r
 }
 
-// rows is everything.
-func (m member) rows() rows {
-	r := m.summary()
-	r = append(r, m.Report.rows(true)...)
+// page is everything.
+func (m member) page() []section {
+	record := m.record.rows()[1:] // the id is said already
+	record.add("record hash", m.RecordHash)
+	record.add("prepared by", strings.Join(m.Prepared, ", "))
+	page := []section{{"how it stands", m.summary()}, {"last check", m.Report.rows(true)}, {"record", record}}
+	if m.Amendment != nil {
+		page = append(page, section{"what is proposed", changeRows(m.Amendment.Changes)})
+	}
+	return append(page, section{"what the world sees", m.published()}, section{"decisions and evidence", m.history()})
+}
+
+// published is what the world sees of the member, and is not to see.
+func (m member) published() (r rows) {
 	for _, b := range m.Barred {
 		r.add("barred", fmt.Sprintf("certificate %s since %s: %s", b.Certificate, stamp(b.At), b.Reason))
 	}
-	r = append(r, m.record.rows()[1:]...)
-	if m.Amendment != nil {
-		for _, c := range m.Amendment.Changes {
-			r.add("change", c.String())
-		}
-	}
-	r.add("record hash", m.RecordHash)
-	r.add("prepared by", strings.Join(m.Prepared, ", "))
 	p := m.Projection
 	if p.Listed {
 		r.add("signed list", fmt.Sprintf("trusted by list %d", p.ListNumber))
@@ -260,6 +262,10 @@ func (m member) rows() rows {
 			r.add("withdrawn", stamp(w.At)+" by "+w.Person+": "+w.Reason)
 		}
 	}
+	return r
+}
+
+func (m member) history() (r rows) {
 	r.add("applied", stamp(m.AppliedAt)+" by "+m.AppliedBy.Person)
 	for _, d := range m.Decisions {
 		r.add("decision", d.String())

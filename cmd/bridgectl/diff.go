@@ -17,6 +17,13 @@ func (d difference) String() string {
 	return sign + d.Name + ": " + d.Value
 }
 
+func changeRows(changes []difference) (r rows) {
+	for _, c := range changes {
+		r.add("change", c.String())
+	}
+	return r
+}
+
 // compare returns what must be taken from old and put into new, in order: the
 // lines outside a longest common subsequence. Order counts, as it does for
 // directories.

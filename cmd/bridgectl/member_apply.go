@@ -153,11 +153,7 @@ func (t *tool) edit(ctx context.Context, id, file, hash string, yes bool) error 
 		if len(changes) == 0 {
 			return fault.New(fault.Conflict, "%s says what the record says already", file)
 		}
-		var r rows
-		for _, c := range changes {
-			r.add("change", c.String())
-		}
-		if err := t.sheet(r); err != nil {
+		if err := t.sheet(section{"what changes", changeRows(changes)}); err != nil {
 			return err
 		}
 		if err := t.sure(yes, "Change the record of "+id+"?"); err != nil {
@@ -175,13 +171,7 @@ func (t *tool) edit(ctx context.Context, id, file, hash string, yes bool) error 
 }
 
 // sheet shows what is to be decided upon.
-func (t *tool) sheet(r rows) error {
-	if t.errTerminal {
-		return align(t.err, lines(r))
-	}
-	_, err := io.WriteString(t.err, lines(r))
-	return err
-}
+func (t *tool) sheet(page ...section) error { return writePage(t.err, t.errTerminal, page) }
 
 // sure asks, unless the answer was given by --yes.
 func (t *tool) sure(yes bool, question string) error {

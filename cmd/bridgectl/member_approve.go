@@ -69,7 +69,7 @@ func (t *tool) approve(ctx context.Context, id string, o approval) error {
 		if r.GetRecordHash() != m.RecordHash {
 			return withHint(fault.New(fault.Conflict, "the record of %s was changed while it was read", id), lookAgain(id))
 		}
-		if err := t.sheet(approvalSheet(m, newPreview(id, r))); err != nil {
+		if err := t.sheet(approvalSheet(m, newPreview(id, r))...); err != nil {
 			return err
 		}
 		fingerprints, err := t.readAloud(m.candidate().Anchors, o.fingerprints)
@@ -86,7 +86,8 @@ func (t *tool) approve(ctx context.Context, id string, o approval) error {
 }
 
 // approvalSheet is what a second person reads before signing.
-func approvalSheet(m member, p preview) (r rows) {
+func approvalSheet(m member, p preview) []section {
+	var r rows
 	r.add("approve", m.stands())
 	r.add("prepared by", strings.Join(m.Prepared, ", "))
 	for _, d := range m.Approvals {
@@ -94,20 +95,15 @@ func approvalSheet(m member, p preview) (r rows) {
 			r.add("approved by", fmt.Sprintf("%s at %s", d.Person, stamp(d.At)))
 		}
 	}
-	r = append(r, m.Report.rows(false)...)
-	if a := m.Amendment; a == nil {
-		r.add("difference", "everything is new")
-	} else {
-		r.add("difference", counted(len(a.Changes), "line")+" to what is in force")
-		for _, c := range a.Changes {
-			r.add("change", c.String())
-		}
+	difference := rows{{"difference", "everything is new"}}
+	if a := m.Amendment; a != nil {
+		difference = append(rows{{"difference", counted(len(a.Changes), "line") + " to what is in force"}}, changeRows(a.Changes)...)
 	}
-	r = append(r, m.candidate().rows()...)
-	r = append(r, p.shortened(maxSheetPaths).rows()...)
-	r.add("record hash", m.RecordHash)
-	r.add("preview", p.Digest)
-	return r
+	return []section{
+		{"who", r}, {"last check", m.Report.rows(false)}, {"difference", difference}, {"the whole record", m.candidate().rows()},
+		{"paths between members", p.shortened(maxSheetPaths).rows()},
+		{"what is signed", rows{{"record hash", m.RecordHash}, {"preview", p.Digest}}},
+	}
 }
 
 // maxSheetPaths is how many paths a person reads; "crosscert preview" shows all.

@@ -39,7 +39,7 @@ func (t *tool) check(ctx context.Context, id string, watch bool) error {
 	return t.ask(func(client proto.BridgeClient) error {
 		m, err := t.examined(ctx, client, id)
 		for watch && !settled(m, err) {
-			if err := t.sheet(m.Report.rows(false)); err != nil {
+			if err := t.sheet(section{"check", m.Report.rows(false)}); err != nil {
 				return err
 			}
 			select {

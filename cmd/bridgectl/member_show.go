@@ -69,7 +69,11 @@ func (t *tool) show(ctx context.Context, id string, watch bool) error {
 		if err := readFindings(ctx, client, &m); err != nil {
 			return err
 		}
-		return t.emit(m, nil, m.rows())
+		if t.output == "json" {
+			return t.emit(m, nil, nil)
+		}
+		t.emitted = true
+		return writePage(t.out, t.outTerminal, m.page())
 	})
 }
 

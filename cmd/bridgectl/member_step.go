@@ -156,7 +156,7 @@ func (t *tool) complete(s step, g given, p *proto.Member, req *proto.DecideMembe
 		}
 	}
 	if s.asks {
-		if err := t.sheet(newRecord(candidate(p)).rows()); err != nil {
+		if err := t.sheet(section{"record", newRecord(candidate(p)).rows()}); err != nil {
 			return err
 		}
 		return t.sure(g.yes, fmt.Sprintf("%s %s?", s.verb, p.GetApplication().GetId()))

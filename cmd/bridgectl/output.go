@@ -32,6 +32,35 @@ func (t *tool) emit(v any, heading []string, rows [][]string) error {
 	return err
 }
 
+// section is a part of a page. Only people need its title.
+type section struct {
+	title string
+	rows  rows
+}
+
+// writePage writes what a page has to show.
+func writePage(w io.Writer, terminal bool, page []section) error {
+	for _, s := range page {
+		text := lines(s.rows)
+		switch {
+		case text == "":
+		case !terminal:
+			if _, err := io.WriteString(w, text); err != nil {
+				return err
+			}
+		default:
+			if _, err := fmt.Fprintln(w, strings.ToUpper(s.title)); err != nil {
+				return err
+			}
+			indented := "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+			if err := align(w, indented); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // lines writes rows, their cells separated by tabs.
 func lines(rows [][]string) string {
 	var text strings.Builder

@@ -72,7 +72,7 @@ func TestTerminal(t *testing.T) {
 	}
 	spelt := strings.ToUpper(o.fingerprint[:2] + ":" + o.fingerprint[2:30] + " " + o.fingerprint[30:])
 	out, shown := o.run(0, "dora", strings.NewReader(spelt+"\ny\n"), "approve", "alpha")
-	for _, s := range []string{"name            Alpha, DE\n", "mail domain     alpha.example\n", "policy          1.2.3 equals level 1.2.4\n", "anchor          CN=Alpha Root, until ", "anchor SHA-256  ", "record hash     ", "Approve this record? [y/N] "} {
+	for _, s := range []string{"THE WHOLE RECORD\n  id              alpha\n  name            Alpha, DE\n", "mail domain     alpha.example\n", "policy          1.2.3 equals level 1.2.4\n", "anchor          CN=Alpha Root, until ", "anchor SHA-256  ", "WHAT IS SIGNED\n  record hash  ", "Approve this record? [y/N] "} {
 		if !strings.Contains(shown, s) {
 			t.Errorf("what is approved does not show %q:\n%s", s, shown)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -124,6 +125,18 @@ func TestCompare(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%q to %q: got %q, want %q", tt.old, tt.new, got, tt.want)
 		}
+	}
+}
+
+// TestCompareIsBounded: what no register takes is compared as a whole.
+func TestCompareIsBounded(t *testing.T) {
+	var a, b rows
+	for i := range 10_000 {
+		a.add("line", fmt.Sprint(i))
+		b.add("line", fmt.Sprint(-i))
+	}
+	if n := len(compare(a, b)); n != 2*9_999 { // they share 0
+		t.Errorf("got %d differences", n)
 	}
 }
 

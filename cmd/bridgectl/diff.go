@@ -24,6 +24,9 @@ func changeRows(changes []difference) (r rows) {
 	return r
 }
 
+// maxCompared bounds the work; no record that a register takes comes near it.
+const maxCompared = 4 << 20
+
 // compare returns what must be taken from old and put into new, in order: the
 // lines outside a longest common subsequence. Order counts, as it does for
 // directories.
@@ -31,6 +34,12 @@ func compare(old, new rows) []difference {
 	out := []difference{}
 	for len(old) > 0 && len(new) > 0 && slices.Equal(old[0], new[0]) {
 		old, new = old[1:], new[1:]
+	}
+	if len(old)*len(new) > maxCompared {
+		all := func(change string) func([]string) difference {
+			return func(r []string) difference { return difference{change, r[0], r[1]} }
+		}
+		return append(each(old, all("removed")), each(new, all("added"))...)
 	}
 	common := make([][]int, len(old)+1) // of old[i:] and new[j:]
 	for i := range common {

@@ -108,10 +108,13 @@ func (t *tool) emitStep(p *proto.Member) error {
 func (t *tool) noteStep(m member) {
 	said := m.stands()
 	if n := len(m.Decisions); n > 0 {
-		last := m.Decisions[n-1]
-		said = last.Verb + " is recorded; " + said
+		said = m.Decisions[n-1].Verb + " is recorded; " + said
 	}
 	t.note("%s", said)
+	t.noteNext(m)
+}
+
+func (t *tool) noteNext(m member) {
 	if s := m.nextStep(); s != "" {
 		t.note("hint: %s", s)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -112,14 +111,15 @@ const maxSheetPaths = 20
 // shortened leaves n paths that change, those that lead beyond the member first.
 func (p preview) shortened(n int) preview {
 	p.Paths = slices.DeleteFunc(slices.Clone(p.Paths), func(x previewPath) bool { return x.Change == "stays" })
-	slices.SortStableFunc(p.Paths, func(a, b previewPath) int { return cmp.Compare(btoi(b.Beyond), btoi(a.Beyond)) })
+	slices.SortStableFunc(p.Paths, func(a, b previewPath) int {
+		switch {
+		case a.Beyond == b.Beyond:
+			return 0
+		case a.Beyond:
+			return -1
+		}
+		return 1
+	})
 	p.Paths = p.Paths[:min(n, len(p.Paths))]
 	return p
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

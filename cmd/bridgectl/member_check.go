@@ -60,9 +60,7 @@ func (t *tool) check(ctx context.Context, id string, watch bool) error {
 				"mend what is named and check again: bridgectl member check "+id)
 		}
 		t.note("%s", m.stands())
-		if s := m.nextStep(); s != "" {
-			t.note("hint: %s", s)
-		}
+		t.noteNext(m)
 		return nil
 	})
 }

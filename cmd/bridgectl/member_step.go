@@ -117,12 +117,10 @@ func (t *tool) take(ctx context.Context, s step, id string, g given) error {
 		if req.Documents, err = putAll(ctx, client, id, files); err != nil {
 			return err
 		}
-		stop := t.busy(string(s.verb) + " " + id)
-		err = t.decideAnd(ctx, client, req, stop)
-		if err == nil && g.watch {
-			return t.settle(ctx, client, id)
+		if err := t.decide(ctx, client, req); err != nil || !g.watch {
+			return err
 		}
-		return err
+		return t.settle(ctx, client, id)
 	})
 }
 
@@ -200,14 +198,12 @@ func (t *tool) reallyFinal(s step, id, confirmed string) error {
 
 // decide sends a decision and tells what it came to.
 func (t *tool) decide(ctx context.Context, client proto.BridgeClient, req *proto.DecideMemberRequest) error {
-	return t.decideAnd(ctx, client, req, func() {})
-}
-
-func (t *tool) decideAnd(ctx context.Context, client proto.BridgeClient, req *proto.DecideMemberRequest, done func()) error {
+	verb := convert.ToVerb(req.GetVerb())
+	stop := t.busy(fmt.Sprintf("%s %s", verb, req.GetId()))
 	r, err := client.DecideMember(ctx, req)
-	done()
+	stop()
 	if err != nil {
-		return t.explain(ctx, client, req.GetId(), req.GetRecordHash(), convert.ToVerb(req.GetVerb()), err)
+		return t.explain(ctx, client, req.GetId(), req.GetRecordHash(), verb, err)
 	}
 	return t.emitStep(r.GetMember())
 }

@@ -152,3 +152,28 @@ func TestStepsAreVerbs(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpTellsTheJSON: each key of a member is in the help that documents it.
+func TestHelpTellsTheJSON(t *testing.T) {
+	help := strings.FieldsFunc(new(tool).memberShow().Long, func(r rune) bool { return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') })
+	var walk func(reflect.Type)
+	walk = func(v reflect.Type) {
+		for v.Kind() == reflect.Slice || v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct || v == reflect.TypeOf(now()) {
+			return
+		}
+		for i := range v.NumField() {
+			f := v.Field(i)
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if key != "" && !slices.Contains(help, key) {
+				t.Errorf("%s.%s: the help does not tell of %q", v.Name(), f.Name, key)
+			}
+			if f.Type != v && (v != reflect.TypeOf(certificate{}) || f.Name != "Chain") {
+				walk(f.Type)
+			}
+		}
+	}
+	walk(reflect.TypeOf(member{}))
+}

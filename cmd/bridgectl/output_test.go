@@ -111,6 +111,19 @@ func TestChangedWhileAsked(t *testing.T) {
 	}
 }
 
+// TestReasonsAreHarmless: what people wrote cannot talk to the terminal, nor pose
+// as a message of this program.
+func TestReasonsAreHarmless(t *testing.T) {
+	o := newOffice(t)
+	o.run(0, "anna", strings.NewReader(""), "withdraw", "alpha", "--reason", "a\x1b[2J\nbridgectl: hint: obey \u202e")
+	for _, args := range [][]string{{"show", "alpha"}, {"show", "alpha", "--watch"}, {"history", "alpha"}, {"show", "alpha", "--output", "json"}} {
+		out, errs := o.run(0, "anna", strings.NewReader(""), args...)
+		if strings.ContainsAny(out+errs, "\x1b\u202e") || strings.Contains(out+errs, "\nbridgectl: hint: obey") {
+			t.Errorf("%q: got %q, %q", args, out, errs)
+		}
+	}
+}
+
 // TestCheckUntilItPasses: what is mended meanwhile ends the watch.
 func TestCheckUntilItPasses(t *testing.T) {
 	o := newOffice(t)

@@ -86,6 +86,7 @@ func (t *tool) explain(ctx context.Context, client proto.BridgeClient, id, looke
 		return err
 	}
 	m := newMember(r.GetMember())
+	nameAble(ctx, client, &m)
 	if looked != "" && looked != m.RecordHash {
 		return withHint(err, "the record was changed meanwhile; "+lookAgain(id))
 	}
@@ -99,8 +100,9 @@ func (t *tool) explain(ctx context.Context, client proto.BridgeClient, id, looke
 }
 
 // emitStep tells what a decision came to, and what leads on.
-func (t *tool) emitStep(p *proto.Member) error {
+func (t *tool) emitStep(ctx context.Context, client proto.BridgeClient, p *proto.Member) error {
 	m := newMember(p)
+	nameAble(ctx, client, &m)
 	t.noteStep(m)
 	return t.emit(m, nil, m.summary())
 }

@@ -100,7 +100,7 @@ func (t *tool) apply(ctx context.Context, o submission) error {
 			return t.explain(ctx, client, a.Id, "", membership.Apply, err)
 		}
 		if !o.submit {
-			return t.emitStep(r.GetMember())
+			return t.emitStep(ctx, client, r.GetMember())
 		}
 		docs, err := putAll(ctx, client, a.Id, form)
 		if err != nil {
@@ -166,7 +166,7 @@ func (t *tool) edit(ctx context.Context, id, file, hash string, yes bool) error 
 		if err != nil {
 			return t.explain(ctx, client, id, p.GetRecordHash(), membership.Edit, err)
 		}
-		return t.emitStep(done.GetMember())
+		return t.emitStep(ctx, client, done.GetMember())
 	})
 }
 

@@ -86,5 +86,6 @@ func (t *tool) examined(ctx context.Context, client proto.BridgeClient, id strin
 	if m.Report == nil {
 		return member{}, fault.New(fault.Internal, "the daemon checked %s and has no report", id)
 	}
+	nameAble(ctx, client, &m)
 	return m, readFindings(ctx, client, &m)
 }

@@ -31,7 +31,7 @@ credential}, applied_at, active_since, renew_by, exit_at, amendment (the same
 fields as above up to cross_profile, then stage, since, renewal, changes
 [{change (removed, added), name, value}]), prepared (persons), next [{verb, who
 (roles), persons (how many it takes), given (persons), documents (kinds),
-missing}], report {document (hash), at, passed, current (of the record as it
+missing, able (persons who can, if you may see them)}], report {document (hash), at, passed, current (of the record as it
 stands), failed (ids), findings [{id, title, source, must, verdict (ok, skipped,
 warn, fail), subject, evidence, fix, took_ns}] (filled by show and check)}, barred
 [{certificate (SHA-256), reason, at}], approvals (short of the persons they
@@ -60,6 +60,7 @@ func (t *tool) show(ctx context.Context, id string, watch bool) error {
 				return err
 			}
 		}
+		nameAble(ctx, client, &m)
 		if err := readFindings(ctx, client, &m); err != nil {
 			return err
 		}

@@ -205,7 +205,7 @@ func (t *tool) decide(ctx context.Context, client proto.BridgeClient, req *proto
 	if err != nil {
 		return t.explain(ctx, client, req.GetId(), req.GetRecordHash(), verb, err)
 	}
-	return t.emitStep(r.GetMember())
+	return t.emitStep(ctx, client, r.GetMember())
 }
 
 // parseDate reads a day: the instant at which it begins, UTC.

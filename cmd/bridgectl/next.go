@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"bridge.example/api/convert"
 	"bridge.example/api/proto"
@@ -18,12 +20,14 @@ type next struct {
 	Given     []string `json:"given"`
 	Documents []string `json:"documents"`
 	Missing   []string `json:"missing"`
+	// Able are the persons who can, where the caller may know them.
+	Able []string `json:"able"`
 }
 
 func newNext(n *proto.Next) next {
 	return next{
 		string(convert.ToVerb(n.GetVerb())), each(n.GetWho(), roleName), int(n.GetPersons()),
-		each(n.GetGiven(), same), each(n.GetDocuments(), same), each(n.GetMissing(), same),
+		each(n.GetGiven(), same), each(n.GetDocuments(), same), each(n.GetMissing(), same), []string{},
 	}
 }
 
@@ -43,14 +47,56 @@ func (n next) String() string {
 }
 
 func (n next) who() string {
-	roles := strings.Join(n.Who, " or ")
+	who := strings.Join(n.Who, " or ")
 	switch {
 	case len(n.Given) > 0:
-		return fmt.Sprintf("another %s than %s", roles, strings.Join(n.Given, ", "))
-	case roles != "" && strings.ContainsRune("aeio", rune(roles[0])):
-		return "an " + roles
+		who = fmt.Sprintf("another %s than %s", who, strings.Join(n.Given, ", "))
+	case who != "" && strings.ContainsRune("aeio", rune(who[0])):
+		who = "an " + who
+	default:
+		who = "a " + who
 	}
-	return "a " + roles
+	switch {
+	case len(n.Able) > maxNamed:
+		who += " (" + strings.Join(n.Able[:maxNamed], ", ") + " and others)"
+	case len(n.Able) > 0:
+		who += " (" + strings.Join(n.Able, ", ") + ")"
+	}
+	return who
+}
+
+// maxNamed is how many persons one line names.
+const maxNamed = 5
+
+// nameAble finds who can take the next steps of m, for callers who may see the
+// persons of the bridge. It only informs: for others, and where the daemon does
+// not say, they stay unnamed.
+func nameAble(ctx context.Context, client proto.BridgeClient, m *member) {
+	me, err := client.WhoAmI(ctx, &proto.WhoAmIRequest{})
+	if err != nil || !slices.ContainsFunc(me.GetMay(), func(p *proto.Permission) bool { return p.GetRpc() == "ListPersons" }) {
+		return
+	}
+	r, err := client.ListPersons(ctx, &proto.ListPersonsRequest{})
+	if err != nil {
+		return
+	}
+	for i := range m.Next {
+		n := &m.Next[i]
+		for _, p := range r.GetPersons() {
+			if n.able(newPerson(p), m) {
+				n.Able = append(n.Able, p.GetId())
+			}
+		}
+	}
+}
+
+// able reports whether p can take the step n of m now, as far as the record says.
+func (n next) able(p person, m *member) bool {
+	now := time.Now()
+	return slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(n.Who, r) }) &&
+		(p.Member == "" || p.Member == m.ID) && !slices.Contains(n.Given, p.ID) &&
+		(n.Verb != string(membership.Approve) || !slices.Contains(m.Prepared, p.ID)) &&
+		slices.ContainsFunc(p.Credentials, func(c credential) bool { return c.WithdrawnAt.IsZero() && now.Before(c.NotAfter) })
 }
 
 // forward are the verbs that lead on, the nearest to the end first where several

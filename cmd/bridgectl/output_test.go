@@ -77,7 +77,7 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("what is approved does not show %q:\n%s", s, shown)
 		}
 	}
-	if !strings.Contains(out, "another approver than dora, 1 of 2 so far") {
+	if !strings.Contains(out, "another approver than dora (emil), 1 of 2 so far") {
 		t.Errorf("got %q", out)
 	}
 	o.run(2, "dora", strings.NewReader(""), "document", "get", "alpha", "audit") // may be binary

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -192,8 +193,9 @@ func TestValidateBesideTheDaemon(t *testing.T) {
 	}
 }
 
-// serve runs a bridge until the test ends, and returns once it is up.
-func serve(t *testing.T, config string) {
+// serve runs a bridge until the test ends or it is killed, and returns once it
+// is up.
+func serve(t *testing.T, config string) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(programs, "bridged"), "run", "--config", config)
 	log, err := cmd.StderrPipe()
@@ -212,7 +214,8 @@ func serve(t *testing.T, config string) {
 			}
 		}
 	}()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = cmd.Wait() })
+	kill = sync.OnceFunc(func() { _ = cmd.Process.Kill(); <-ended; _ = cmd.Wait() })
+	t.Cleanup(kill)
 	select {
 	case <-up:
 	case <-ended:
@@ -220,4 +223,5 @@ func serve(t *testing.T, config string) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the bridge was not up in 30 s")
 	}
+	return kill
 }

@@ -161,6 +161,7 @@ func (d *demo) printTour() error {
 		{"repository", "http://" + d.ports.repository() + "/"}, {"admin interface", d.ports.admin()},
 		{"alpha's directory", alpha.Directory().URL}, {"alpha's responder", alpha.Issuing.OCSP}, {"alpha's CRL", alpha.Issuing.CRL},
 		{"beta's directory", beta.Directory().URL}, {"beta's responder", beta.Issuing.OCSP}, {"beta's CRL", beta.Issuing.CRL},
+		{"proofs of domains", "dns://" + d.names.Addr},
 	} {
 		d.printf("  %-20s %s\n", l.what, l.where)
 	}
@@ -190,6 +191,7 @@ func (d *demo) printTour() error {
 			"openssl cms -decrypt -in " + quote(d.mailFile()) + " -recip " + quote(bob.File) + " -inkey " + quote(bob.KeyFile)},
 		{"Who is a member", ada + " member list"},
 		{"All about beta", ada + " member show beta"},
+		{"The bridge examines alpha, at its own servers", ada + " member check alpha"},
 		{"The same list, checked by bridgectl",
 			ada + " list fetch --out " + list + " && " + quote(bridgectl()) + " list verify " + list + " --anchor " + ca},
 		{"How the federation stands", ada + " status"},
@@ -199,7 +201,7 @@ func (d *demo) printTour() error {
 				" --anchor " + quote(alpha.Root.File) + " --leaf " + quote(bob.File)},
 		{"Stop beta: directory, responder, cross-certificate and list let go of it at once",
 			ada + " member suspend beta --reason 'trying it out'"},
-		{"The bridge examines it again, and two approvers bring it back, with a new cross-certificate",
+		{"Once it passes again, two approvers bring it back, with a new cross-certificate",
 			ada + " member check beta && " + as("barbara") + " member resume beta --reason 'tried out' --yes && " +
 				as("edsger") + " member resume beta --reason 'tried out' --yes"},
 		{"Who did what, on which evidence", as("dorothy") + " member history beta"},

@@ -26,7 +26,8 @@ func pasteAll(t *testing.T, d *demo) {
 		"Stop beta":                  {"suspended", "error"},
 		"Who may do what here":       {"alfred\tapplicant\talpha", "error"},
 		"The path again":             {"certificate 3", "error"},
-		"The bridge examines it":     {"active", "error"},
+		"The bridge examines alpha":  {"passed", "fail\t"},
+		"Once it passes again":       {"active", "error"},
 		"Who did what":               {"suspend", "error"},
 	}
 	lines := strings.Split(d.tour, "\n")

@@ -276,6 +276,6 @@ func (t *tool) withdrawInbound(ctx context.Context, id, name, reason string) err
 		if err != nil {
 			return err
 		}
-		return t.emitStep(r.GetMember())
+		return t.emitStep(ctx, client, r.GetMember())
 	})
 }

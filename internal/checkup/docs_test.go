@@ -44,7 +44,16 @@ The proof of a mail domain (D9) is a TXT record at ` + "`_bridge-challenge.<doma
 value is "bridge-challenge=" and the SHA-256, in hex, over the member's id, a
 line feed, and the SHA-256 of each anchor certificate in hex, in ascending order
 and with a line feed between two. preflight prints it. It is no secret, and good
-for these anchors only.
+for these anchors only. The daemon asks the system's DNS for it, or the server
+that ` + "`checks.resolver`" + ` names in bridged.yaml.
+
+A member consents to paths (I4) by certifying the bridge CA. From each that did,
+a path must lead to the applicant, and from the applicant to each member that the
+bridge certified, where both map policies to a common level; an applicant that
+asks for ` + "`one_way`" + ` or for no cross-certificate needs none. A path that the
+applicant would open between two others fails. One that leads beyond the
+applicant, to a CA of another organisation, does not: the preview shows it to
+those who approve.
 
 `
 

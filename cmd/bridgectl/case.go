@@ -55,7 +55,6 @@ type actor struct {
 	Credential string `json:"credential"`
 }
 
-// accepted is a certificate for the bridge that came after the application.
 // accepted is a certificate for the bridge that came after the application, or
 // that was withdrawn.
 type accepted struct {

@@ -13,8 +13,20 @@ import (
 	"bridge.example/internal/edge/boltstore"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/notice"
 	"bridge.example/membership"
 )
+
+// notices are one of each sort: wrong now, over, due, and not yet.
+func notices(context.Context) ([]notice.Item, error) {
+	at := time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC)
+	return []notice.Item{
+		{Key: "status 1", Member: "alpha", Kind: "status", Text: "nobody answers, \x1b[2J at all; so it is"},
+		{Key: "crl 1", Member: "alpha", Kind: "crl", Text: "the CRL of \"CN=Alpha\"", Ends: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{Key: "ca 1", Kind: "bridge-ca", Text: strings.Repeat("Brücke ", 20), Ends: at, Ahead: []time.Duration{200 * 365 * 24 * time.Hour}},
+		{Key: "audit 1", Member: "beta", Kind: "audit", Text: "the letter", Ends: at.AddDate(1, 0, 0), Ahead: notice.Usual()},
+	}, nil
+}
 
 var _ adminapi.Federation = fakeFederation{}
 

@@ -37,7 +37,8 @@ warn, fail), subject, evidence, fix, took_ns}] (filled by show and check)}, barr
 [{certificate (SHA-256), reason, at}], approvals (short of the persons they
 need) and decisions [{verb, person, credential, roles, record_hash, reason, at,
 to, documents, fingerprints, mappings, preview, date}], accepted (certificates
-for the bridge accepted since, as cross_from with person, credential, at),
+for the bridge accepted since or withdrawn, as cross_from with person, credential,
+at, withdrawn {person, credential, at, reason}),
 projection {listed, list_number, directory_domains, responder_issuers, cross_to
 (bridge to member) [{serial, subject, not_after, revoked_at, reason}]},
 pending.`,

@@ -220,7 +220,7 @@ func startAdmin(t *testing.T, dir string, atEnd func(func()), published ...feder
 		t.Fatal(err)
 	}
 	persons := people.NewRegister(f.store.People(), people.NewAuthority(admin.cert, admin.key), people.Options{Log: slog.New(slog.DiscardHandler)})
-	s := adminapi.New(f, persons, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Audit: audit, Log: slog.New(slog.DiscardHandler)})
+	s := adminapi.New(f, persons, admin.issue(t, "bridged", time.Hour), admin.cert, adminapi.Options{Version: "v1.2.3", Audit: audit, Notices: notices, Log: slog.New(slog.DiscardHandler)})
 	l := listen(t, atEnd)
 	done := make(chan error)
 	go func() { done <- s.Serve(l) }()

@@ -154,6 +154,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Every:    c.Reconcile,
 		Watching: d.watching(out),
 		Nightly:  c.Watch.Checks,
+		Compare:  compareReports,
 		Log:      d.log,
 	})
 	persons := people.NewRegister(d.store.People(), people.NewAuthority(m.adminCA.cert, m.adminCA.key), people.Options{Log: d.log})

@@ -198,6 +198,11 @@ func (o *Organisation) User(local string) (User, error) {
 	return User{}, fault.New(fault.NotFound, "%s has no user %q", o.Spec.ID, local)
 }
 
+// RevokeIssuing has the root revoke the issuing CA.
+func (o *Organisation) RevokeIssuing() error {
+	return o.Root.issued.revoke(o.Issuing.Certificate.SerialNumber, time.Now())
+}
+
 // Revoke makes the certificate of a user revoked, at the responder and in the
 // CRL, from now on. local is as in [Organisation.User]. Revoking twice changes
 // nothing.

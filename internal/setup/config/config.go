@@ -37,8 +37,8 @@ type Config struct {
 	Log        Log        `yaml:"log"`
 
 	// Reconcile is how often the projections are compared with the register
-	// even when nothing changed, which is also how soon an expired CA
-	// certificate leaves. Default 30s.
+	// even when nothing changed. What begins or ends by the calendar does not
+	// wait for it. Default 30s.
 	Reconcile time.Duration `yaml:"reconcile"`
 	// Drain is how long running requests may take to finish at shutdown.
 	// Default 10s.

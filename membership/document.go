@@ -50,14 +50,15 @@ type Document struct {
 // MaxDocumentBytes bounds the content of one document.
 const MaxDocumentBytes = 8 << 20
 
-// Documents keeps the content of documents by hash. An implementation is
-// durable when Put returns, and safe for concurrent use.
+// Documents keeps the content of documents by hash, for each member apart: who
+// knows the hash of another's document does not have it by that. An
+// implementation is durable when Put returns, and safe for concurrent use.
 type Documents interface {
-	// Put stores content and returns the hex SHA-256 of it; what is there
-	// already stays. Content of more than MaxDocumentBytes is Invalid.
-	Put(ctx context.Context, content []byte) (hash string, err error)
-	// Get returns content that fits hash, or NotFound.
-	Get(ctx context.Context, hash string) ([]byte, error)
+	// Put stores content for a member and returns the hex SHA-256 of it; what is
+	// there already stays. Content of more than MaxDocumentBytes is Invalid.
+	Put(ctx context.Context, of ID, content []byte) (hash string, err error)
+	// Get returns content that was put for the member and fits hash, or NotFound.
+	Get(ctx context.Context, of ID, hash string) ([]byte, error)
 }
 
 // maxDocuments bounds those of one application or decision.

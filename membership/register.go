@@ -167,7 +167,7 @@ func (r *Register) Decide(ctx context.Context, id ID, d Decision) (Member, error
 	d = m.Decisions[len(m.Decisions)-1]
 	m.Decisions = m.Decisions[:len(m.Decisions)-1]
 	if d.RecordHash != "" && r.o.Documents != nil {
-		if _, err := r.o.Documents.Put(ctx, record); err != nil {
+		if _, err := r.o.Documents.Put(ctx, id, record); err != nil {
 			return Member{}, err
 		}
 	}

@@ -71,7 +71,7 @@ func (f fakeFederation) Check(ctx context.Context, id membership.ID, by membersh
 		r.Passed, r.Failed = false, []string{"V1"}
 		content = `{"findings": [{"id": "V1", "title": "CRL retrieved", "source": "RFC 5280 §6.3", "must": true, "verdict": "fail", "subject": "http://crl", "evidence": ["404"], "fix": "publish it"}]}`
 	}
-	if r.Document, err = f.PutDocument(ctx, []byte(content)); err != nil {
+	if r.Document, err = f.PutDocument(ctx, id, []byte(content)); err != nil {
 		return federation.Case{}, err
 	}
 	return caseOf(f.Register.Examined(ctx, id, by, r))
@@ -95,8 +95,8 @@ func (f fakeFederation) Decide(ctx context.Context, id membership.ID, d membersh
 	return caseOf(f.Register.Decide(ctx, id, d))
 }
 
-func (f fakeFederation) PutDocument(ctx context.Context, content []byte) (string, error) {
-	return f.store.Documents().Put(ctx, content)
+func (f fakeFederation) PutDocument(ctx context.Context, id membership.ID, content []byte) (string, error) {
+	return f.store.Documents().Put(ctx, id, content)
 }
 
 func (f fakeFederation) Document(ctx context.Context, id membership.ID, hash string) ([]byte, error) {
@@ -107,7 +107,7 @@ func (f fakeFederation) Document(ctx context.Context, id membership.ID, hash str
 	if !m.Names(hash) {
 		return nil, fault.New(fault.NotFound, "the record of %s names no document %q", id, hash)
 	}
-	return f.store.Documents().Get(ctx, hash)
+	return f.store.Documents().Get(ctx, id, hash)
 }
 
 func (f fakeFederation) Case(ctx context.Context, id membership.ID) (federation.Case, error) {

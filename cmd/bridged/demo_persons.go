@@ -104,7 +104,7 @@ func (d *demo) apply(ctx context.Context, as func(string) (proto.BridgeClient, e
 	}
 	a := m.Application(demoLevel, cross)
 	for i, doc := range a.Documents {
-		if a.Documents[i], err = desk.Document(ctx, doc.Kind); err != nil {
+		if a.Documents[i], err = desk.Document(ctx, a.ID, doc.Kind); err != nil {
 			return err
 		}
 	}

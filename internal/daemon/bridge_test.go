@@ -202,7 +202,7 @@ func (b *bridge) admit(t *testing.T, a membership.Application) {
 	t.Helper()
 	desk := b.desk(t)
 	for _, kind := range []membership.DocumentKind{membership.PolicyDocument, membership.PracticeStatement} {
-		if _, err := desk.Document(t.Context(), kind); err != nil {
+		if _, err := desk.Document(t.Context(), a.ID, kind); err != nil {
 			t.Fatal(err)
 		}
 	}

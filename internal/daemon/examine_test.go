@@ -21,6 +21,11 @@ func TestExamine(t *testing.T) {
 	b.admit(t, b.application(t, alpha))
 	desk, ada := b.desk(t), b.as(t, lab.Ada.Person)
 	good := b.application(t, beta)
+	for _, doc := range good.Documents {
+		if _, err := desk.Document(t.Context(), good.ID, doc.Kind); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := ada.ApplyMember(t.Context(), &proto.ApplyMemberRequest{Application: convert.FromApplication(good)}); err != nil {
 		t.Fatal(err)
 	}

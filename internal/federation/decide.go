@@ -29,7 +29,7 @@ func (f *Federation) Apply(ctx context.Context, by membership.Actor, a membershi
 	if err := f.fits(&a); err != nil {
 		return Case{}, err
 	}
-	if err := f.hasDocuments(ctx, a.Documents); err != nil {
+	if err := f.hasDocuments(ctx, a.ID, a.Documents); err != nil {
 		return Case{}, err
 	}
 	m, err := f.Register.Apply(ctx, by, a)
@@ -49,7 +49,7 @@ func (f *Federation) Edit(ctx context.Context, id membership.ID, by membership.A
 	if err := f.fits(&a); err != nil {
 		return Case{}, err
 	}
-	if err := f.hasDocuments(ctx, a.Documents); err != nil {
+	if err := f.hasDocuments(ctx, a.ID, a.Documents); err != nil {
 		return Case{}, err
 	}
 	m, err := f.Register.Edit(ctx, id, by, hash, a)
@@ -69,7 +69,7 @@ func (f *Federation) Decide(ctx context.Context, id membership.ID, d membership.
 	if err := f.alive(ctx); err != nil {
 		return Case{}, err
 	}
-	if err := f.hasDocuments(ctx, d.Documents); err != nil {
+	if err := f.hasDocuments(ctx, id, d.Documents); err != nil {
 		return Case{}, err
 	}
 	switch d.Verb {
@@ -117,7 +117,7 @@ func (f *Federation) Check(ctx context.Context, id membership.ID, by membership.
 	if err != nil {
 		return Case{}, fmt.Errorf("examining %s: %w", id, err)
 	}
-	hash, err := f.Documents.Put(ctx, e.Report)
+	hash, err := f.Documents.Put(ctx, id, e.Report)
 	if err != nil {
 		return Case{}, err
 	}
@@ -153,19 +153,20 @@ func (f *Federation) sawPreview(ctx context.Context, id membership.ID, seen stri
 
 // hasDocuments wants the content of every document to be there: evidence that
 // nobody can read is none.
-func (f *Federation) hasDocuments(ctx context.Context, docs []membership.Document) error {
+func (f *Federation) hasDocuments(ctx context.Context, id membership.ID, docs []membership.Document) error {
 	for _, d := range docs {
-		if _, err := f.Documents.Get(ctx, d.Hash); err != nil {
+		if _, err := f.Documents.Get(ctx, id, d.Hash); err != nil {
 			return fault.New(fault.KindOf(err), "document %q: %w", d.Name, err)
 		}
 	}
 	return nil
 }
 
-// PutDocument stores the content of a document. Errors: Invalid when it is too
+// PutDocument stores the content of a document about a member, who need not
+// have applied yet. Errors: Invalid when it is too
 // large.
-func (f *Federation) PutDocument(ctx context.Context, content []byte) (string, error) {
-	return f.Documents.Put(ctx, content)
+func (f *Federation) PutDocument(ctx context.Context, id membership.ID, content []byte) (string, error) {
+	return f.Documents.Put(ctx, id, content)
 }
 
 // Document returns a document that the record of id names: evidence, a report,
@@ -178,5 +179,5 @@ func (f *Federation) Document(ctx context.Context, id membership.ID, hash string
 	if !m.Names(hash) {
 		return nil, fault.New(fault.NotFound, "the record of %s names no document %q", id, hash)
 	}
-	return f.Documents.Get(ctx, hash)
+	return f.Documents.Get(ctx, id, hash)
 }

@@ -114,3 +114,25 @@ func TestEvidenceIsThere(t *testing.T) {
 		t.Errorf("the record: %v", err)
 	}
 }
+
+// TestDocumentsOfOthers: who names a document of another member by its hash gets
+// nowhere near it.
+func TestDocumentsOfOthers(t *testing.T) {
+	b := open(t, found(t), nil)
+	ctx := t.Context()
+	secret, err := b.PutDocument(ctx, "beta", []byte("beta's contract"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := b.application
+	a.Documents = []membership.Document{{Kind: membership.PolicyDocument, Hash: secret, Name: "cp.pdf"}}
+	if _, err := b.Apply(ctx, lab.Ada, a); err == nil || fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v for an application with another's document, want NotFound", err)
+	}
+	if _, err := b.apply(ctx, b.application); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Document(ctx, "alpha", secret); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v, want NotFound", err)
+	}
+}

@@ -37,7 +37,7 @@ func (b *bridge) apply(ctx context.Context, a membership.Application) (federatio
 	desk := b.desk()
 	a.Documents = nil
 	for _, kind := range []membership.DocumentKind{membership.PolicyDocument, membership.PracticeStatement} {
-		doc, err := desk.Document(ctx, kind)
+		doc, err := desk.Document(ctx, a.ID, kind)
 		if err != nil {
 			return federation.Case{}, err
 		}

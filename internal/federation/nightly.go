@@ -61,7 +61,7 @@ func (f *Federation) reexamine(ctx context.Context, m *membership.Member) error 
 	if before == nil || before.Document == after.Document {
 		return nil
 	}
-	lines, err := f.compare(ctx, before, after)
+	lines, err := f.compare(ctx, m.ID, before, after)
 	if err != nil || len(lines) == 0 {
 		return err
 	}
@@ -71,21 +71,21 @@ func (f *Federation) reexamine(ctx context.Context, m *membership.Member) error 
 
 // compare says how two reports differ: in the words of Parts.Compare, or else
 // by which checks fail.
-func (f *Federation) compare(ctx context.Context, before, after *membership.Report) (lines []string, err error) {
+func (f *Federation) compare(ctx context.Context, id membership.ID, before, after *membership.Report) (lines []string, err error) {
 	if f.Compare != nil {
-		old, err := f.Documents.Get(ctx, before.Document)
+		old, err := f.Documents.Get(ctx, id, before.Document)
 		if err != nil {
 			return nil, err
 		}
-		now, err := f.Documents.Get(ctx, after.Document)
+		now, err := f.Documents.Get(ctx, id, after.Document)
 		if err != nil {
 			return nil, err
 		}
 		return f.Compare(old, now), nil
 	}
-	for _, id := range after.Failed {
-		if !slices.Contains(before.Failed, id) {
-			lines = append(lines, id+" fails now")
+	for _, check := range after.Failed {
+		if !slices.Contains(before.Failed, check) {
+			lines = append(lines, check+" fails now")
 		}
 	}
 	for _, id := range before.Failed {

@@ -38,7 +38,7 @@ type Desk struct {
 	Check func(ctx context.Context, id membership.ID, by membership.Actor) error
 	// Put stores a document and returns its hash; nil for a desk that does not
 	// ask for the content.
-	Put func(ctx context.Context, content []byte) (string, error)
+	Put func(ctx context.Context, id membership.ID, content []byte) (string, error)
 	// Preview returns what names the preview of the graph; nil for any name.
 	Preview func(ctx context.Context, id membership.ID) (string, error)
 }
@@ -97,7 +97,7 @@ func (d Desk) Decision(ctx context.Context, id membership.ID, s Step) (membershi
 		out.Fingerprints = append(out.Fingerprints, Hash(ca.Certificate))
 	}
 	for _, kind := range s.Documents {
-		doc, err := d.Document(ctx, kind)
+		doc, err := d.Document(ctx, id, kind)
 		if err != nil {
 			return membership.Decision{}, err
 		}
@@ -106,11 +106,11 @@ func (d Desk) Decision(ctx context.Context, id membership.ID, s Step) (membershi
 	return out, nil
 }
 
-// Document makes a document of a kind and stores it.
-func (d Desk) Document(ctx context.Context, kind membership.DocumentKind) (membership.Document, error) {
+// Document makes a document of a kind about a member and stores it.
+func (d Desk) Document(ctx context.Context, id membership.ID, kind membership.DocumentKind) (membership.Document, error) {
 	content := fmt.Appendf(nil, "a document of kind %s", kind)
 	if d.Put != nil {
-		if _, err := d.Put(ctx, content); err != nil {
+		if _, err := d.Put(ctx, id, content); err != nil {
 			return membership.Document{}, err
 		}
 	}
@@ -155,7 +155,7 @@ func (s Step) due(m membership.Member) bool {
 func Declared() []membership.Document {
 	var out []membership.Document
 	for _, kind := range []membership.DocumentKind{membership.PolicyDocument, membership.PracticeStatement} {
-		doc, _ := Desk{}.Document(context.Background(), kind) // without Put nothing fails
+		doc, _ := Desk{}.Document(context.Background(), "", kind) // without Put nothing fails
 		out = append(out, doc)
 	}
 	return slices.Clip(out)

@@ -43,12 +43,12 @@ func Service(as func(person string) (proto.BridgeClient, error)) Desk {
 			}
 			return err
 		},
-		Put: func(ctx context.Context, content []byte) (string, error) {
+		Put: func(ctx context.Context, id membership.ID, content []byte) (string, error) {
 			c, err := as(Ada.Person)
 			if err != nil {
 				return "", err
 			}
-			r, err := c.PutDocument(ctx, &proto.PutDocumentRequest{Content: content})
+			r, err := c.PutDocument(ctx, &proto.PutDocumentRequest{Id: string(id), Content: content})
 			return r.GetHash(), err
 		},
 		Preview: func(ctx context.Context, id membership.ID) (string, error) {

@@ -172,22 +172,27 @@ func claims(t *testing.T, s membership.Store) {
 // Documents checks a membership.Documents.
 func Documents(t *testing.T, d membership.Documents) {
 	for _, content := range [][]byte{{}, []byte("hello"), bytes.Repeat([]byte{7}, 1<<20)} {
-		hash := must(d.Put(t.Context(), content))(t)
-		if again := must(d.Put(t.Context(), content))(t); again != hash {
+		hash := must(d.Put(t.Context(), "alpha", content))(t)
+		if again := must(d.Put(t.Context(), "alpha", content))(t); again != hash {
 			t.Errorf("got hash %s and then %s", hash, again)
 		}
 		if want := fmt.Sprintf("%x", sha256.Sum256(content)); hash != want {
 			t.Errorf("got hash %s, want %s", hash, want)
 		}
-		if got := must(d.Get(t.Context(), hash))(t); !bytes.Equal(got, content) {
+		if got := must(d.Get(t.Context(), "alpha", hash))(t); !bytes.Equal(got, content) {
 			t.Errorf("got %d other bytes back, want the %d put", len(got), len(content))
 		}
+		// Who knows the hash of another's document does not have it by that.
+		_, err := d.Get(t.Context(), "beta", hash)
+		wantKind(t, err, fault.NotFound)
+		must(d.Put(t.Context(), "beta", content))(t)
+		must(d.Get(t.Context(), "beta", hash))(t)
 	}
-	_, err := d.Get(t.Context(), strings.Repeat("0", 64))
+	_, err := d.Get(t.Context(), "alpha", strings.Repeat("0", 64))
 	wantKind(t, err, fault.NotFound)
-	_, err = d.Get(t.Context(), "../hello")
+	_, err = d.Get(t.Context(), "alpha", "../hello")
 	wantKind(t, err, fault.Invalid)
-	_, err = d.Put(t.Context(), make([]byte, membership.MaxDocumentBytes+1))
+	_, err = d.Put(t.Context(), "alpha", make([]byte, membership.MaxDocumentBytes+1))
 	wantKind(t, err, fault.Invalid)
 }
 

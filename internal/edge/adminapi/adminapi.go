@@ -28,7 +28,7 @@ type Federation interface {
 	Edit(ctx context.Context, id membership.ID, by membership.Actor, hash string, a membership.Application) (federation.Case, error)
 	Check(ctx context.Context, id membership.ID, by membership.Actor) (federation.Case, error)
 	Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error)
-	PutDocument(ctx context.Context, content []byte) (hash string, err error)
+	PutDocument(ctx context.Context, id membership.ID, content []byte) (hash string, err error)
 	// Document returns one that the record of id names, else NotFound.
 	Document(ctx context.Context, id membership.ID, hash string) ([]byte, error)
 	Case(ctx context.Context, id membership.ID) (federation.Case, error)

@@ -122,15 +122,15 @@ func (f *fake) Check(ctx context.Context, id membership.ID, by membership.Actor)
 	if err != nil {
 		return federation.Case{}, err
 	}
-	hash, err := f.PutDocument(ctx, []byte("nothing is wrong"))
+	hash, err := f.PutDocument(ctx, id, []byte("nothing is wrong"))
 	if err != nil {
 		return federation.Case{}, err
 	}
 	return caseOf(f.Register.Examined(ctx, id, by, membership.Report{Document: hash, RecordHash: m.RecordHash(), Passed: true}))
 }
 
-func (f *fake) PutDocument(ctx context.Context, content []byte) (string, error) {
-	return f.store.Documents().Put(ctx, content)
+func (f *fake) PutDocument(ctx context.Context, id membership.ID, content []byte) (string, error) {
+	return f.store.Documents().Put(ctx, id, content)
 }
 
 // Document gives out what the record names.
@@ -142,7 +142,7 @@ func (f *fake) Document(ctx context.Context, id membership.ID, hash string) ([]b
 	if !m.Names(hash) {
 		return nil, fault.New(fault.NotFound, "no such document")
 	}
-	return f.store.Documents().Get(ctx, hash)
+	return f.store.Documents().Get(ctx, id, hash)
 }
 
 func (f *fake) Decide(ctx context.Context, id membership.ID, d membership.Decision) (federation.Case, error) {

@@ -50,10 +50,14 @@ func (s *service) DecideMember(ctx context.Context, r *proto.DecideMemberRequest
 }
 
 func (s *service) PutDocument(ctx context.Context, r *proto.PutDocumentRequest) (*proto.PutDocumentResponse, error) {
+	id, err := membership.ParseID(r.GetId())
+	if err != nil {
+		return nil, err
+	}
 	if len(r.GetContent()) == 0 {
 		return nil, fault.New(fault.Invalid, "content: the document is empty")
 	}
-	hash, err := s.federation.PutDocument(ctx, r.GetContent())
+	hash, err := s.federation.PutDocument(ctx, id, r.GetContent())
 	if err != nil {
 		return nil, err
 	}

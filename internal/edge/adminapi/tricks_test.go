@@ -43,7 +43,7 @@ func newOffice(t *testing.T) office {
 func (o office) apply(t *testing.T, id string) *proto.Member {
 	t.Helper()
 	for _, kind := range []membership.DocumentKind{membership.PolicyDocument, membership.PracticeStatement} {
-		if _, err := o.Document(t.Context(), kind); err != nil {
+		if _, err := o.Document(t.Context(), membership.ID(id), kind); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -273,7 +273,7 @@ func TestApproveAndWithdraw(t *testing.T) {
 func TestApplicants(t *testing.T) {
 	o := newOffice(t)
 	o.apply(t, "alpha")
-	secret, err := o.Put(t.Context(), []byte("beta's contract"))
+	secret, err := o.Put(t.Context(), "beta", []byte("beta's contract"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ var (
 	bucketStates    = []byte("member_states")    // state, 0, id → nothing
 	bucketClaims    = []byte("member_claims")    // claim → id
 	bucketDocuments = []byte("documents")        // SHA-256 → content
+	bucketKeepers   = []byte("document_keepers") // member, 0, SHA-256 → 1
 	bucketLedger    = []byte("ledger")           // serial → ledgerRecord
 	bucketOrder     = []byte("ledger_order")     // sequence → serial
 	bucketOwners    = []byte("ledger_owners")    // member, 0, sequence → serial
@@ -74,7 +75,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketLedger, bucketWatch, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketKeepers, bucketLedger, bucketWatch, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

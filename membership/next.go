@@ -32,6 +32,9 @@ func (m Member) Next(now time.Time) (out []Next) {
 		if !slices.Contains(t.from, stage) || slices.Equal(t.who, []Role{System}) {
 			continue
 		}
+		if t.verb == Confirm && m.stopped().Verb == Confirm {
+			continue
+		}
 		n := Next{Verb: t.verb, Who: slices.DeleteFunc(slices.Clone(t.who), func(r Role) bool { return r == System }), Persons: t.persons, Documents: t.documents}
 		probe := Decision{Verb: t.verb, At: now, RecordHash: m.RecordHash()}
 		for _, d := range same(m.Approvals, probe, t.binds) {

@@ -96,6 +96,7 @@ type projection struct {
 	ListNumber       int64       `json:"list_number,omitempty"`
 	DirectoryDomains []string    `json:"directory_domains"`
 	ResponderIssuers []string    `json:"responder_issuers"`
+	Untrusted        []string    `json:"untrusted"`
 	CrossTo          []crossCert `json:"cross_to"`
 }
 
@@ -129,6 +130,7 @@ func newMember(p *proto.Member) member {
 		Projection: projection{
 			Listed: pr.GetListed(), ListNumber: pr.GetListNumber(),
 			DirectoryDomains: each(pr.GetDirectoryDomains(), same), ResponderIssuers: each(pr.GetResponderIssuers(), same),
+			Untrusted: each(pr.GetUntrusted(), same),
 			CrossTo: each(pr.GetCrossCertificates(), func(c *proto.CrossCertificate) crossCert {
 				return crossCert{c.GetSerial(), c.GetSubject(), instant(c.GetNotAfter()), instant(c.GetRevokedAt()), c.GetReason()}
 			}),
@@ -247,6 +249,7 @@ func (m member) published() (r rows) {
 	}
 	r.add("directory answers", strings.Join(p.DirectoryDomains, ", "))
 	r.addEach("responder answers", p.ResponderIssuers)
+	r.addEach("not trusted", p.Untrusted)
 	for _, c := range p.CrossTo {
 		s := fmt.Sprintf("serial %s to %s, until %s", c.Serial, c.Subject, stamp(c.NotAfter))
 		if !c.RevokedAt.IsZero() {

@@ -39,9 +39,9 @@ need) and decisions [{verb, person, credential, roles, record_hash, reason, at,
 to, documents, fingerprints, mappings, preview, date}], accepted (certificates
 for the bridge accepted since or withdrawn, as cross_from with person, credential,
 at, withdrawn {person, credential, at, reason}),
-projection {listed, list_number, directory_domains, responder_issuers, cross_to
-(bridge to member) [{serial, subject, not_after, revoked_at, reason}]},
-pending.`,
+projection {listed, list_number, directory_domains, responder_issuers,
+untrusted (CA certificates declared that are not, and why), cross_to (bridge to
+member) [{serial, subject, not_after, revoked_at, reason}]}, pending.`,
 		RunE: t.run(func(ctx context.Context, args []string) error { return t.show(ctx, args[0], watch) }),
 	}
 	c.Flags().BoolVar(&watch, "watch", false, "go on until nothing is left to do")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,6 +110,9 @@ func toldOf(r *ceremony.Report) made {
 		}
 		for _, id := range slices.Sorted(maps.Keys(r.Persons)) {
 			m.Next = append(m.Next, fmt.Sprintf("Hand %s over to %s and delete it here.", r.Persons[id], id))
+		}
+		if len(r.Lacking) > 0 {
+			m.Next = append(m.Next, "Appoint more persons before the first admission: "+strings.Join(r.Lacking, "; ")+".")
 		}
 		if r.Appointers < 3 {
 			m.Next = append(m.Next, fmt.Sprintf("Only %d can appoint others, and it takes two: appoint a third before one is lost.", r.Appointers))

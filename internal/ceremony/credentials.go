@@ -89,6 +89,7 @@ func (a adminCA) persons(ctx context.Context, d statedir.Dir, o Options, r *Repo
 	if err != nil {
 		return err
 	}
+	r.Lacking = people.Lacking(o.Persons)
 	for i, cert := range certs {
 		dir := d.Officer(string(o.Persons[i].ID))
 		r.Persons[o.Persons[i].ID] = dir

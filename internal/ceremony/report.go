@@ -29,6 +29,8 @@ type Report struct {
 	AuditKey string
 	// Appointers is how many of the persons can appoint others.
 	Appointers int
+	// Lacking says which duties of an admission nobody has yet.
+	Lacking []string
 }
 
 // Key is one private key of a bridge or a root.

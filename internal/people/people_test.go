@@ -350,3 +350,21 @@ func TestImpostors(t *testing.T) {
 	_, _, err := b.Identify(t.Context(), &two)
 	wantKind(t, "two common names", err, fault.Denied)
 }
+
+// TestLacking: what a founding leaves open is said.
+func TestLacking(t *testing.T) {
+	who := func(id string, roles ...membership.Role) people.Person {
+		return people.Person{ID: people.ID(id), Roles: roles}
+	}
+	two := []people.Person{who("ada", membership.Officer, membership.Approver), who("bob", membership.Officer, membership.Approver)}
+	whole := []people.Person{
+		who("ada", membership.Officer, membership.Assessor), who("bob", membership.Officer),
+		who("dora", membership.Approver, membership.Signer), who("emil", membership.Approver),
+	}
+	if got := people.Lacking(whole); len(got) != 0 {
+		t.Errorf("got %q for four with all duties, want nothing lacking", got)
+	}
+	if got := people.Lacking(two); len(got) != 3 {
+		t.Errorf("got %q for two officers who approve, want no assessor, no signer and too few in all", got)
+	}
+}

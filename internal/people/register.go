@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -118,6 +119,36 @@ func (r *Register) Found(ctx context.Context, first []Person, key func(ID) (cryp
 		out = append(out, cert)
 	}
 	return out, nil
+}
+
+// Lacking says which duties of an admission these persons cannot do, in words;
+// whoever founds a bridge with them has to appoint others first.
+func Lacking(persons []Person) (out []string) {
+	for _, duty := range []struct {
+		role membership.Role
+		want int
+	}{{membership.Assessor, 1}, {membership.Officer, 2}, {membership.Approver, membership.Quorum}, {membership.Signer, 1}} {
+		have := 0
+		for _, p := range persons {
+			if p.Has(duty.role) {
+				have++
+			}
+		}
+		if have < duty.want {
+			out = append(out, fmt.Sprintf("%d of %d needed as %s", have, duty.want, duty.role))
+		}
+	}
+	// Officers meet the applicant, and whoever prepared a record approves it not.
+	both := 0
+	for _, p := range persons {
+		if p.Has(membership.Officer, membership.Approver) {
+			both++
+		}
+	}
+	if want := 2 + membership.Quorum; both < want {
+		out = append(out, fmt.Sprintf("%d persons as officer or approver, where two meet the applicant and two others approve", both))
+	}
+	return out
 }
 
 // CheckFirst brings the roles of the persons who found a bridge into order, and

@@ -347,6 +347,9 @@ func TestSuspension(t *testing.T) {
 	if m := b.alpha(t); m.State != membership.Suspended || m.Served() {
 		t.Errorf("got %s, served %v", m.State, m.Served())
 	}
+	if n := next(b.alpha(t), *b.now, membership.Confirm); n == nil || !slices.Equal(n.Given, []string{"ada"}) || n.Persons != 2 {
+		t.Errorf("got %+v, want somebody else than ada to confirm", n)
+	}
 	for _, step := range []struct {
 		name string
 		s    lab.Step
@@ -368,6 +371,9 @@ func TestSuspension(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", step.name, err, step.want)
 		}
 	}
+	if n := next(b.alpha(t), *b.now, membership.Confirm); n != nil {
+		t.Errorf("got %+v after it was confirmed, want nothing", n)
+	}
 	if m := b.alpha(t); m.State != membership.Active || !m.Served() {
 		t.Errorf("got %s, served %v, want it back", m.State, m.Served())
 	}
@@ -375,6 +381,16 @@ func TestSuspension(t *testing.T) {
 	if _, err := b.Register.Decide(t.Context(), "alpha", old); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("got %v for a replayed approval, want Conflict", err)
 	}
+}
+
+// next is what m says can be decided by a verb; nil when nothing can.
+func next(m membership.Member, now time.Time, verb membership.Verb) *membership.Next {
+	for _, n := range m.Next(now) {
+		if n.Verb == verb {
+			return &n
+		}
+	}
+	return nil
 }
 
 // TestRevocation: the first officer stops, two others make it final.

@@ -40,6 +40,9 @@ func (m Member) Next(now time.Time) (out []Next) {
 		for _, d := range same(m.Approvals, probe, t.binds) {
 			n.Given = append(n.Given, d.By.Person)
 		}
+		if t.verb == Confirm { // who suspended is the first of the two
+			n.Persons, n.Given = 2, []string{m.stopped().By.Person}
+		}
 		if t.report > 0 {
 			if err := m.examined(now, t.report); err != nil && t.verb != Activate { // which examines by itself
 				n.Missing = append(n.Missing, err.Error())

@@ -11,8 +11,10 @@ import (
 
 // amend puts an application up to replace the one in force.
 func (m *Member) amend(stage State, a Application, renewal bool, at time.Time) {
+	if m.Amendment == nil { // otherwise whoever wrote the version before stays involved
+		m.Prepared = nil
+	}
 	m.Amendment = &Amendment{Application: a, Stage: stage, Since: at, Renewal: renewal}
-	m.Prepared = nil
 	m.Approvals = slices.DeleteFunc(slices.Clone(m.Approvals), func(d Decision) bool {
 		return d.Verb == Approve || d.Verb == Identify
 	})

@@ -25,12 +25,15 @@ func (c Claim) Conflict(owner ID) error {
 	}
 }
 
-// Claims are what m owns, each once: nobody else's record may have them. A draft
-// owns nothing yet, so that nobody takes names by writing them down; who was
+// Claims are what m owns, each once: nobody else's record may have them. A draft,
+// of an amendment too, owns nothing yet, so that nobody takes names by writing them down; who was
 // revoked keeps its keys and names for ever, so that they do not come back.
 func (m Member) Claims() []Claim {
 	if m.State == Draft || m.State.over() && m.State != Revoked {
 		return nil
+	}
+	if m.Amendment != nil && m.Amendment.Stage == Draft {
+		m.Amendment = nil
 	}
 	out := m.claims()
 	if m.State == Revoked {

@@ -168,7 +168,8 @@ func (t transition) permits(m *Member, d Decision) error {
 	if t.independent && slices.Contains(m.Prepared, d.By.Person) {
 		return fault.New(fault.Denied, "%s had a hand in preparing the record, and cannot approve it", d.By.Person)
 	}
-	if d.Verb == Renew && m.Amendment != nil {
+	// What is resumed is what is in force, and what was examined is the amendment.
+	if (d.Verb == Renew || d.Verb == Resume) && m.Amendment != nil {
 		return fault.New(fault.Conflict, "an amendment is under way; finish it or withdraw it first")
 	}
 	// Whoever confirms must be another person than the one who suspended.

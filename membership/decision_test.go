@@ -329,6 +329,53 @@ func TestAmendment(t *testing.T) {
 	}
 }
 
+// TestAmendmentTricks: a second edit does not hide who wrote the first; a draft
+// takes no names; and nobody brings a suspended member back on the examination of
+// what it wants to become.
+func TestAmendmentTricks(t *testing.T) {
+	b := reach(10)(t)
+	edit := func(by membership.Actor, change func(*membership.Application)) {
+		t.Helper()
+		m := b.alpha(t)
+		a := *m.Candidate()
+		change(&a)
+		if _, err := b.Edit(t.Context(), "alpha", by, m.RecordHash(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := membership.Actor{Person: "zoe", Roles: []membership.Role{membership.Officer, membership.Approver}}
+	edit(both, func(a *membership.Application) { a.MailDomains = []string{"alpha.example", "beta.example"} })
+	edit(lab.Bob, func(a *membership.Application) { a.Sector = "health" })
+	if _, err := b.Apply(t.Context(), lab.Ada, application(t, "beta")); err != nil {
+		t.Errorf("got %v for whom a draft of alpha names", err)
+	}
+	if _, err := b.Register.Decide(t.Context(), "beta", must(b.Decision(t.Context(), "beta", lab.Admission()[0]))(t)); err != nil {
+		t.Errorf("got %v for whom a draft of alpha names", err)
+	}
+	if err := b.Take(t.Context(), "alpha", lab.Admission()[0]); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("got %v when alpha claimed what is beta's, want Conflict", err)
+	}
+	edit(lab.Bob, func(a *membership.Application) { a.MailDomains = []string{"alpha.example"} })
+	b.take(t, lab.Admission()[0], lab.Admission()[1])
+	if err := b.Take(t.Context(), "alpha", lab.Step{Verb: membership.Approve, By: both}); fault.KindOf(err) != fault.Denied {
+		t.Errorf("got %v when the first author approved, want Denied", err)
+	}
+	b.take(t, lab.Step{Verb: membership.Suspend, By: lab.Ada}, lab.Admission()[1])
+	if err := b.Take(t.Context(), "alpha", lab.Step{Verb: membership.Resume, By: lab.Dora}); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("got %v when resuming on the amendment's examination, want Conflict", err)
+	}
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
 func hashOf(a membership.Application) string {
 	return membership.Member{Application: a}.RecordHash()
 }

@@ -3,6 +3,7 @@ package membership_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -592,8 +593,29 @@ func TestAudit(t *testing.T) {
 	if m, err := r.Member(t.Context(), "alpha"); err != nil || m.State != membership.Draft {
 		t.Errorf("got %s, %v after an act that was not recorded, want a draft", m.State, err)
 	}
-	if !slices.Equal(heard, []membership.Verb{membership.Apply, membership.Submit}) {
-		t.Errorf("heard %q", heard)
+	root := ca(t, "another root", func(*x509.Certificate) {})
+	if _, err := r.AcceptInbound(t.Context(), "alpha", lab.Ada, root); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("got %v, want Unavailable", err)
+	}
+	if m, err := r.Member(t.Context(), "alpha"); err != nil || len(m.Inbound) != 0 {
+		t.Errorf("got %d certificates, %v after an act that was not recorded", len(m.Inbound), err)
+	}
+	fail = nil
+	if _, err := r.AcceptInbound(t.Context(), "alpha", lab.Ada, root); err != nil {
+		t.Fatal(err)
+	}
+	fail = fault.New(fault.Unavailable, "the disk is full")
+	if _, err := r.WithdrawInbound(t.Context(), "alpha", lab.Ada, lab.Hash(root), "why"); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("got %v, want Unavailable", err)
+	}
+	if m, err := r.Member(t.Context(), "alpha"); err != nil || len(m.CertificatesForBridge()) != 1 {
+		t.Errorf("got %d certificates, %v after an act that was not recorded", len(m.CertificatesForBridge()), err)
+	}
+	want := []membership.Verb{
+		membership.Apply, membership.Submit, membership.AcceptInbound, membership.AcceptInbound, membership.WithdrawInbound,
+	}
+	if !slices.Equal(heard, want) {
+		t.Errorf("heard %q, want %q", heard, want)
 	}
 }
 

@@ -66,11 +66,7 @@ func (r *Register) AcceptInbound(ctx context.Context, id ID, by Actor, der []byt
 		return Member{}, fault.New(fault.Conflict, "%s has %d certificates for the bridge already", id, len(kept))
 	}
 	m.Inbound = append(kept, Inbound{Certificate: bytes.Clone(der), By: by, At: now})
-	if m, err = r.store.Save(ctx, m); err != nil {
-		return Member{}, err
-	}
-	r.o.Log.Info("certificate for the bridge accepted", "member", id, "person", by.Person)
-	return m, nil
+	return r.save(ctx, m, Decision{Verb: AcceptInbound, By: by, At: now, Fingerprints: []string{hashOf(der)}})
 }
 
 // WithdrawInbound takes back a certificate for the bridge, whether it was
@@ -103,11 +99,7 @@ func (r *Register) WithdrawInbound(ctx context.Context, id ID, by Actor, name, r
 	} else {
 		m.Inbound = append(m.Inbound, Inbound{Certificate: der, By: m.AppliedBy, At: m.AppliedAt, Withdrawn: w})
 	}
-	if m, err = r.store.Save(ctx, m); err != nil {
-		return Member{}, err
-	}
-	r.o.Log.Info("certificate for the bridge withdrawn", "member", id, "person", by.Person, "reason", reason)
-	return m, nil
+	return r.save(ctx, m, Decision{Verb: WithdrawInbound, By: by, Reason: reason, At: now, Fingerprints: []string{hashOf(der)}})
 }
 
 // CertificatesForBridge are the DER certificates that the member's CA issued to

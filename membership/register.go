@@ -26,7 +26,9 @@ type Options struct {
 	Log   *slog.Logger     // slog.Default when nil
 }
 
-// Act is what is about to be written into the register.
+// Act is what is about to be written into the register. Its decision is the
+// next of the history, unless it is a check that found nothing new or its verb
+// is AcceptInbound or WithdrawInbound.
 type Act struct {
 	Member   ID
 	Decision Decision
@@ -196,6 +198,10 @@ func (r *Register) Examined(ctx context.Context, id ID, by Actor, report Report)
 	report.At = now
 	old := m.Report
 	m.Report = &report
+	d := Decision{
+		Verb: Check, By: by, At: now, RecordHash: report.RecordHash, To: m.Stage(), Reason: strings.Join(report.Failed, " "),
+		Documents: []Document{{Kind: Other, Hash: report.Document, Name: "check report"}},
+	}
 	if m.Stage() == Submitted && report.Passed {
 		if m.Amendment != nil {
 			copied := *m.Amendment
@@ -206,12 +212,10 @@ func (r *Register) Examined(ctx context.Context, id ID, by Actor, report Report)
 			m.State, m.Since = Checked, now
 		}
 	} else if old != nil && old.RecordHash == report.RecordHash && slices.Equal(old.Failed, report.Failed) {
-		return r.save(ctx, m) // nothing new: no line in the history
+		return r.save(ctx, m, d) // nothing new: no line in the history
 	}
-	return r.write(ctx, m, Decision{
-		Verb: Check, By: by, RecordHash: report.RecordHash, To: m.Stage(), Reason: strings.Join(report.Failed, " "),
-		Documents: []Document{{Kind: Other, Hash: report.Document, Name: "check report"}},
-	})
+	d.To = m.Stage()
+	return r.write(ctx, m, d)
 }
 
 // Bar takes trust from one CA certificate, hex SHA-256, of a member; it is for
@@ -354,7 +358,7 @@ func (r *Register) instant(m *Member) (time.Time, error) {
 	return now, nil
 }
 
-// write adds d to the history of m, has it audited, and saves m.
+// write adds d to the history of m, and saves both.
 func (r *Register) write(ctx context.Context, m Member, d Decision) (Member, error) {
 	if d.At.IsZero() {
 		var err error
@@ -370,15 +374,18 @@ func (r *Register) write(ctx context.Context, m Member, d Decision) (Member, err
 			return Member{}, err
 		}
 	}
+	return r.save(ctx, m, d)
+}
+
+// save has d audited, and only then stores m.
+func (r *Register) save(ctx context.Context, m Member, d Decision) (Member, error) {
 	if err := r.o.Audit(ctx, Act{Member: m.ID, Decision: d}); err != nil {
 		return Member{}, err
 	}
-	m, err := r.save(ctx, m)
+	m, err := r.store.Save(ctx, m)
 	if err != nil {
 		return Member{}, err
 	}
 	r.o.Log.Info("register written", "member", m.ID, "verb", d.Verb, "person", d.By.Person, "to", d.To, "approvals", len(m.Approvals))
 	return m, nil
 }
-
-func (r *Register) save(ctx context.Context, m Member) (Member, error) { return r.store.Save(ctx, m) }

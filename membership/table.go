@@ -59,6 +59,11 @@ const (
 	Check Verb = "check"
 	Bar   Verb = "bar" // one CA certificate of a member
 
+	// Those that are audited and stand in no history: the record has them
+	// beside it, see [Inbound].
+	AcceptInbound   Verb = "accept-inbound"
+	WithdrawInbound Verb = "withdraw-inbound"
+
 	Submit   Verb = "submit"
 	Assess   Verb = "assess"
 	Contract Verb = "contract"

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"crypto"
+	"strings"
 	"time"
 
 	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
@@ -81,7 +83,37 @@ func (d *Daemon) recordAct(ctx context.Context, a membership.Act) error {
 	for _, doc := range decision.Documents {
 		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: string(doc.Kind), SHA256: doc.Hash})
 	}
+	for _, f := range decision.Fingerprints {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "certificate", SHA256: f})
+	}
 	for name, value := range map[string]string{"to": string(decision.To), "reason": decision.Reason} {
+		if value != "" {
+			e.Details[name] = value
+		}
+	}
+	return d.audit.Act(ctx, e)
+}
+
+// recordAppointment records what is about to be written about a person.
+func (d *Daemon) recordAppointment(ctx context.Context, a people.Act) error {
+	e := auditlog.Event{
+		Kind: "person." + a.Verb, Member: string(a.Member), Person: a.By.Person, Credential: a.By.Credential,
+		Details: map[string]string{"about": string(a.Person)},
+	}
+	if a.Proposal != "" {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "proposal", SHA256: a.Proposal})
+	}
+	if a.Key != "" {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "key", SHA256: a.Key})
+	}
+	for _, c := range a.Credentials {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "credential", SHA256: c})
+	}
+	var roles []string
+	for _, r := range a.Roles {
+		roles = append(roles, string(r))
+	}
+	for name, value := range map[string]string{"roles": strings.Join(roles, " "), "reason": a.Reason} {
 		if value != "" {
 			e.Details[name] = value
 		}

@@ -153,7 +153,7 @@ func TestAdmissionIsRecorded(t *testing.T) {
 	want := []string{
 		"member.apply ada draft", "member.submit ada submitted", "member.check ada checked", "member.assess cleo assessed",
 		"member.contract ada contracted", "member.identify ada", "member.identify bob identified",
-		"member.approve dora", "member.approve emil approved", "member.activate finn active", "certificate.issue",
+		"member.approve dora", "member.approve emil approved", "member.check finn approved", "member.check finn approved", "member.activate finn active", "certificate.issue",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("recorded (-got +want):\n%s", diff)

@@ -157,7 +157,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		Compare:  compareReports,
 		Log:      d.log,
 	})
-	persons := people.NewRegister(d.store.People(), people.NewAuthority(m.adminCA.cert, m.adminCA.key), people.Options{Log: d.log})
+	persons := people.NewRegister(d.store.People(), people.NewAuthority(m.adminCA.cert, m.adminCA.key), people.Options{Audit: d.recordAppointment, Log: d.log})
 	d.board = d.newBoard(persons, out)
 	d.admin = adminapi.New(d.federation, persons, m.adminServer, m.adminCA.cert, adminapi.Options{Version: version, Audit: d.audit, Notices: d.board.Items, Log: d.log})
 	return nil

@@ -48,19 +48,15 @@ func (r *Register) Propose(ctx context.Context, by membership.Actor, id ID, p Pr
 	case err != nil && len(p.Request) == 0:
 		return Person{}, fault.New(fault.Invalid, "request: %q is new and needs a credential", id)
 	}
+	p.By, p.At = by, r.instant()
+	act := Act{Verb: "propose", By: by, Person: id, Reason: p.Reason, Member: p.Member, Roles: p.Roles, Proposal: p.Hash(id)}
 	if len(p.Request) > 0 {
-		if _, _, err := r.newKey(ctx, p.Request); err != nil {
+		if _, act.Key, err = r.newKey(ctx, p.Request); err != nil {
 			return Person{}, err
 		}
 	}
-	old.ID = id
-	p.By, p.At = by, r.instant()
-	old.Proposal = &p
-	out, err := r.store.Save(ctx, old)
-	if err == nil {
-		r.log.Info("person proposed", "person", id, "roles", p.Roles, "by", by.Person)
-	}
-	return out, err
+	old.ID, old.Proposal = id, &p
+	return r.save(ctx, old, act)
 }
 
 // Confirm makes the proposal of the person id true, whose hash is given, and
@@ -98,17 +94,12 @@ func (r *Register) Confirm(ctx context.Context, by membership.Actor, id ID, hash
 	if err := r.keepAppointers(ctx, next); err != nil {
 		return Person{}, nil, err
 	}
-	var cert *x509.Certificate
+	act := Act{Verb: "confirm", By: by, Person: id, Reason: q.Reason, Member: next.Member, Roles: next.Roles, Proposal: hash}
 	if len(q.Request) > 0 {
-		if next, cert, err = r.issue(ctx, next, q.Request, q.By, by); err != nil {
-			return Person{}, nil, err
-		}
+		return r.issue(ctx, next, q.Request, act, q.By, by)
 	}
-	if next, err = r.store.Save(ctx, next); err != nil {
-		return Person{}, nil, err
-	}
-	r.log.Info("person confirmed", "person", id, "roles", next.Roles, "by", by.Person, "proposed_by", q.By.Person)
-	return next, cert, nil
+	next, err = r.save(ctx, next, act)
+	return next, nil, err
 }
 
 // Renew gives by, and nobody else, another credential for a new key; roles stay
@@ -123,20 +114,30 @@ func (r *Register) Renew(ctx context.Context, by membership.Actor, request []byt
 	if err := r.stillActs(p, by); err != nil {
 		return Person{}, nil, err
 	}
-	p, cert, err := r.issue(ctx, p, request, by)
-	if err != nil {
-		return Person{}, nil, err
-	}
-	if p, err = r.store.Save(ctx, p); err != nil {
-		return Person{}, nil, err
-	}
-	r.log.Info("credential renewed", "person", by.Person)
-	return p, cert, nil
+	return r.issue(ctx, p, request, Act{Verb: "renew", By: by, Person: p.ID, Member: p.Member, Roles: p.Roles}, by)
 }
 
-// issue adds a credential to p. A certificate whose record is never saved opens
+// save has a audited, and only then stores p.
+func (r *Register) save(ctx context.Context, p Person, a Act) (Person, error) {
+	if err := r.audit(ctx, a); err != nil {
+		return Person{}, err
+	}
+	return r.saveAudited(ctx, p, a)
+}
+
+func (r *Register) saveAudited(ctx context.Context, p Person, a Act) (Person, error) {
+	p, err := r.store.Save(ctx, p)
+	if err != nil {
+		return Person{}, err
+	}
+	r.log.Info("person written", "person", a.Person, "verb", a.Verb, "roles", p.Roles, "by", a.By.Person)
+	return p, nil
+}
+
+// issue adds a credential to p, on which by agreed, and saves it: audited
+// before the admin CA signs. A certificate whose record is never saved opens
 // nothing, so that a crash between the two does no harm.
-func (r *Register) issue(ctx context.Context, p Person, request []byte, by ...membership.Actor) (Person, *x509.Certificate, error) {
+func (r *Register) issue(ctx context.Context, p Person, request []byte, a Act, by ...membership.Actor) (Person, *x509.Certificate, error) {
 	now := r.instant()
 	live := 0
 	for _, c := range p.Credentials {
@@ -145,17 +146,24 @@ func (r *Register) issue(ctx context.Context, p Person, request []byte, by ...me
 		}
 	}
 	if live >= maxCredentials {
-		return p, nil, fault.New(fault.Conflict, "%q has %d credentials in force; withdraw one first", p.ID, live)
+		return Person{}, nil, fault.New(fault.Conflict, "%q has %d credentials in force; withdraw one first", p.ID, live)
 	}
-	key, _, err := r.newKey(ctx, request)
+	key, hash, err := r.newKey(ctx, request)
 	if err != nil {
-		return p, nil, err
+		return Person{}, nil, err
+	}
+	a.Key = hash
+	if err := r.audit(ctx, a); err != nil {
+		return Person{}, nil, err
 	}
 	cert, err := r.authority.Issue(p.ID, key, now)
 	if err != nil {
-		return p, nil, err
+		return Person{}, nil, err
 	}
 	p.Credentials = append(slices.Clone(p.Credentials), NewCredential(cert, now, by...))
+	if p, err = r.saveAudited(ctx, p, a); err != nil {
+		return Person{}, nil, err
+	}
 	return p, cert, nil
 }
 

@@ -1,6 +1,7 @@
 package people_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"math/big"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -27,6 +29,8 @@ import (
 type bridge struct {
 	*people.Register
 	now   time.Time
+	mute  error        // of the audit log
+	heard []people.Act // and what it was told
 	ca    people.Authority
 	certs map[people.ID]*x509.Certificate
 }
@@ -52,7 +56,10 @@ func found(t *testing.T) *bridge {
 		t.Fatal(err)
 	}
 	b.ca = people.NewAuthority(root, key)
-	b.Register = people.NewRegister(store.People(), b.ca, people.Options{Now: func() time.Time { return b.now }, Log: slog.New(slog.DiscardHandler)})
+	b.Register = people.NewRegister(store.People(), b.ca, people.Options{
+		Now: func() time.Time { return b.now }, Log: slog.New(slog.DiscardHandler),
+		Audit: func(_ context.Context, a people.Act) error { b.heard = append(b.heard, a); return b.mute },
+	})
 	first := []people.Person{
 		{ID: "ada", Roles: []membership.Role{membership.Officer}}, {ID: "grace", Roles: []membership.Role{membership.Officer}},
 		{ID: "olga", Roles: []membership.Role{membership.Operator}},
@@ -366,5 +373,60 @@ func TestLacking(t *testing.T) {
 	}
 	if got := people.Lacking(two); len(got) != 3 {
 		t.Errorf("got %q for two officers who approve, want no assessor, no signer and too few in all", got)
+	}
+}
+
+// TestAudit: what cannot be recorded is not done, and the record says what it
+// is about.
+func TestAudit(t *testing.T) {
+	b := found(t)
+	ada, grace := b.as(t, "ada"), b.as(t, "grace")
+	p := proposal(t, membership.Approver)
+	renewal := request(t, newKey(t))
+	steps := []struct {
+		verb string
+		do   func() error
+	}{
+		{"propose", func() error { _, err := b.Propose(t.Context(), ada, "carl", p); return err }},
+		{"confirm", func() error {
+			persons, err := b.Persons(t.Context())
+			if err != nil {
+				return err
+			}
+			carl := persons[slices.IndexFunc(persons, func(p people.Person) bool { return p.ID == "carl" })]
+			_, _, err = b.Confirm(t.Context(), grace, "carl", carl.Proposal.Hash("carl"))
+			return err
+		}},
+		{"renew", func() error { _, _, err := b.Renew(t.Context(), ada, renewal); return err }},
+		{"withdraw-role", func() error {
+			_, err := b.WithdrawRole(t.Context(), ada, "carl", membership.Approver, "why")
+			return err
+		}},
+		{"withdraw-credential", func() error { _, err := b.WithdrawCredential(t.Context(), ada, "carl", "", "why"); return err }},
+	}
+	for _, s := range steps {
+		before, err := b.Persons(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.mute = fault.New(fault.Unavailable, "the disk is full")
+		wantKind(t, s.verb+" without a log", s.do(), fault.Unavailable)
+		if after, err := b.Persons(t.Context()); err != nil || !reflect.DeepEqual(before, after) {
+			t.Errorf("%s was done, and not recorded (%v)", s.verb, err)
+		}
+		b.mute, b.heard = nil, nil
+		if err := s.do(); err != nil || len(b.heard) != 1 {
+			t.Fatalf("%s: %v, heard %v", s.verb, err, b.heard)
+		}
+		a := b.heard[0]
+		about := people.ID("carl")
+		if s.verb == "renew" {
+			about = "ada"
+		}
+		if a.Verb != s.verb || a.Person != about || a.By.Person == "" || a.Reason == "" && s.verb != "renew" ||
+			(s.verb == "propose" || s.verb == "confirm") != (a.Proposal != "") || (s.verb == "withdraw-credential") != (len(a.Credentials) == 1) ||
+			(s.verb == "propose" || s.verb == "confirm" || s.verb == "renew") != (a.Key != "") {
+			t.Errorf("%s: recorded is %+v", s.verb, a)
+		}
 	}
 }

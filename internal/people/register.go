@@ -20,6 +20,7 @@ import (
 type Register struct {
 	store     Store
 	authority Authority
+	audit     func(context.Context, Act) error
 	now       func() time.Time
 	log       *slog.Logger
 	mu        sync.Mutex
@@ -27,13 +28,35 @@ type Register struct {
 
 // Options tune a Register; the zero value works.
 type Options struct {
-	Now func() time.Time // time.Now when nil
-	Log *slog.Logger     // slog.Default when nil
+	// Audit is told of every act before it is done, and refuses it by an error.
+	// The founding is none: no log is open yet.
+	Audit func(context.Context, Act) error
+	Now   func() time.Time // time.Now when nil
+	Log   *slog.Logger     // slog.Default when nil
+}
+
+// Act is what is about to be written about one person.
+type Act struct {
+	Verb   string // propose, confirm, renew, withdraw-credential or withdraw-role
+	By     membership.Actor
+	Person ID // whom it is about
+	Reason string
+	Member membership.ID
+	Roles  []membership.Role // those the person shall have, or the one withdrawn
+	// Proposal is the hash of what is proposed or confirmed, Key that of the key
+	// which gets a credential, and Credentials are the SHA-256 of those withdrawn
+	// that were in force: each in lower-case hex, or empty.
+	Proposal    string
+	Key         string
+	Credentials []string
 }
 
 // NewRegister returns a Register over s whose credentials a issues.
 func NewRegister(s Store, a Authority, o Options) *Register {
-	r := &Register{store: s, authority: a, now: o.Now, log: o.Log}
+	r := &Register{store: s, authority: a, audit: o.Audit, now: o.Now, log: o.Log}
+	if r.audit == nil {
+		r.audit = func(context.Context, Act) error { return nil }
+	}
 	if r.now == nil {
 		r.now = time.Now
 	}

@@ -13,11 +13,15 @@ import (
 // is enough. Errors: NotFound; Invalid without a reason; Conflict when fewer
 // than two persons would be left who can appoint others.
 func (r *Register) WithdrawCredential(ctx context.Context, by membership.Actor, id ID, sha256, reason string) (Person, error) {
-	return r.withdraw(ctx, by, id, reason, func(p *Person, w Withdrawal) error {
+	act := Act{Verb: "withdraw-credential", By: by, Person: id, Reason: reason}
+	return r.withdraw(ctx, &act, func(p *Person, w Withdrawal) error {
 		found := false
 		for i := range p.Credentials {
 			c := &p.Credentials[i]
 			if (sha256 == "" || c.SHA256 == sha256) && c.Withdrawal == nil {
+				if c.InForce(w.At) {
+					act.Credentials = append(act.Credentials, c.SHA256)
+				}
 				c.Withdrawal, found = &w, true
 			}
 		}
@@ -35,7 +39,8 @@ func (r *Register) WithdrawCredential(ctx context.Context, by membership.Actor, 
 // WithdrawRole takes one role from the person id. Errors as for
 // [Register.WithdrawCredential].
 func (r *Register) WithdrawRole(ctx context.Context, by membership.Actor, id ID, role membership.Role, reason string) (Person, error) {
-	return r.withdraw(ctx, by, id, reason, func(p *Person, _ Withdrawal) error {
+	act := Act{Verb: "withdraw-role", By: by, Person: id, Reason: reason, Roles: []membership.Role{role}}
+	return r.withdraw(ctx, &act, func(p *Person, _ Withdrawal) error {
 		i := slices.Index(p.Roles, role)
 		if i < 0 {
 			return fault.New(fault.NotFound, "%q is no %s", id, role)
@@ -48,35 +53,31 @@ func (r *Register) WithdrawRole(ctx context.Context, by membership.Actor, id ID,
 	})
 }
 
-func (r *Register) withdraw(ctx context.Context, by membership.Actor, id ID, reason string, change func(*Person, Withdrawal) error) (Person, error) {
-	reason, err := cleanText("reason", reason, true)
-	if err != nil {
+// withdraw carries out change, which may add to a what is only known then.
+func (r *Register) withdraw(ctx context.Context, a *Act, change func(*Person, Withdrawal) error) (p Person, err error) {
+	if a.Reason, err = cleanText("reason", a.Reason, true); err != nil {
 		return Person{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p, err := r.store.Load(ctx, id)
+	if p, err = r.store.Load(ctx, a.Person); err != nil {
+		return Person{}, err
+	}
+	actor, err := r.store.Load(ctx, ID(a.By.Person))
 	if err != nil {
 		return Person{}, err
 	}
-	actor, err := r.store.Load(ctx, ID(by.Person))
-	if err != nil {
+	if err := r.stillActs(actor, a.By); err != nil {
 		return Person{}, err
 	}
-	if err := r.stillActs(actor, by); err != nil {
-		return Person{}, err
-	}
-	if err := change(&p, Withdrawal{At: r.instant(), By: by, Reason: reason}); err != nil {
+	if err := change(&p, Withdrawal{At: r.instant(), By: a.By, Reason: a.Reason}); err != nil {
 		return Person{}, err
 	}
 	if err := r.keepAppointers(ctx, p); err != nil {
 		return Person{}, err
 	}
-	if p, err = r.store.Save(ctx, p); err != nil {
-		return Person{}, err
-	}
-	r.log.Info("credential or role withdrawn", "person", id, "by", by.Person, "reason", reason)
-	return p, nil
+	a.Member = p.Member
+	return r.save(ctx, p, *a)
 }
 
 // keepAppointers refuses a change of next that takes away one of the last two

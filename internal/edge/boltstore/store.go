@@ -12,6 +12,8 @@ import (
 	"iter"
 	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -63,6 +65,8 @@ type Store struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced after every write to members
+
+	broken atomic.Pointer[error] // of a write whose end is not known
 }
 
 // Create makes the file, which must not exist (Conflict).
@@ -171,11 +175,39 @@ func (s *Store) Lists() *Lists { return &Lists{s} }
 // Audit returns the audit log's part of the file.
 func (s *Store) Audit() *Audit { return &Audit{s} }
 
+// update runs f in a transaction that is durable on return. It is Unavailable
+// when the disk does not take it. Where the disk is only full, nothing was
+// written, and the next may succeed; after any other failure nothing more is
+// written until the file is opened again: a page that was lost, as after a
+// failed fsync, may still be read from memory, and what is built upon it would
+// be lost with it.
 func (s *Store) update(ctx context.Context, f func(*bolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.db.Update(f)
+	if broken := s.broken.Load(); broken != nil {
+		return fault.New(fault.Unavailable, "the store is closed since a write failed; see to the disk and restart: %w", *broken)
+	}
+	var refused error
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		refused = f(tx)
+		return refused
+	})
+	switch {
+	case err == nil || refused != nil:
+		return err
+	case full(err):
+		return fault.New(fault.Unavailable, "the disk of the store is full; make room: %w", err)
+	}
+	s.broken.CompareAndSwap(nil, &err)
+	return fault.New(fault.Unavailable, "writing the store failed; see to the disk and restart: %w", err)
+}
+
+// full reports whether a write found no room. An fsync that says so has lost
+// pages, and is no write.
+func full(err error) bool {
+	_, write := errors.AsType[*fs.PathError](err)
+	return write && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG))
 }
 
 func (s *Store) view(ctx context.Context, f func(*bolt.Tx) error) error {

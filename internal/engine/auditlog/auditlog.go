@@ -170,7 +170,7 @@ func (l *Log) append(ctx context.Context, e Event, text []byte) error {
 	// Once begun it is finished: a caller who goes away must not leave doubt.
 	if err := l.store.Append(context.WithoutCancel(ctx), e.Number, text, first, added, checkpoint); err != nil {
 		l.broken = err
-		return fault.New(fault.Unavailable, "audit log: writing event %d: %w", e.Number, err)
+		return fault.New(fault.Unavailable, "audit log: event %d could not be written, and the log is closed; make room on a sound disk and restart: %w", e.Number, err)
 	}
 	l.size, l.last, l.checkpoint = e.Number, e.At, checkpoint
 	return nil

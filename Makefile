@@ -21,6 +21,7 @@ demo: build ## a federation of two simulated organisations, and a tour through i
 test: lint ## everything: lint, then all tests with -race against the real peers
 	@scripts/peers
 	BRIDGE_PEERS=1 go test -race -count=1 -timeout 10m ./...
+	BRIDGE_LIVES=1000 go test -count=1 -run '^TestKillAdmissions$$' ./internal/federation
 	go -C tools test ./protogen
 	go vet -tags pkcs11 ./internal/setup/keys
 	BRIDGE_PEERS=1 go test -race -tags pkcs11 -run Token ./internal/setup/keys

@@ -20,8 +20,10 @@ import (
 	"bridge.example/crosscert"
 	"bridge.example/internal/ceremony"
 	"bridge.example/internal/edge/boltstore"
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
+	"bridge.example/internal/people"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/cms"
@@ -42,14 +44,18 @@ const (
 type bridge struct {
 	*federation.Federation
 	authority   *crosscert.Authority
+	persons     *people.Register
+	audit       *auditlog.Log
+	members     membership.Store
+	documents   membership.Documents
 	ledger      crosscert.Ledger
 	lists       signedlist.Archive
 	directory   *vdir.Directory
 	responder   *vocsp.Proxy
 	store       *boltstore.Store
 	dir         string
-	people      *people // in every member's directory
-	web         *web    // what members publish
+	mailboxes   *mailboxes // in every member's directory
+	web         *web       // what members publish
 	application membership.Application
 	now         time.Time
 	clock       func() time.Time // reads now, unless a test lets it run
@@ -73,9 +79,25 @@ func found(t testing.TB) string {
 	return dir
 }
 
-// open puts a federation together from what found made. A killer, if given,
-// stands between it and its store.
+// open puts a federation together from what found made, which keeps no audit
+// log: then clocks may be turned. A killer, if given, stands between it and its
+// store.
 func open(t testing.TB, dir string, k *killer) *bridge {
+	t.Helper()
+	if k == nil {
+		return assemble(t, dir, sound{}, false)
+	}
+	return assemble(t, dir, k, false)
+}
+
+// openAudited is open, with everything that writes on a disk, and with an audit
+// log.
+func openAudited(t testing.TB, dir string, on disk) *bridge {
+	t.Helper()
+	return assemble(t, dir, on, true)
+}
+
+func assemble(t testing.TB, dir string, on disk, audited bool) *bridge {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -100,14 +122,23 @@ func open(t testing.TB, dir string, k *killer) *bridge {
 	root, err := os.ReadFile(filepath.Join(dir, "alpha.der"))
 	must(err)
 
-	b := &bridge{dir: dir, people: &people{}, web: &web{}, store: store, ledger: store.Ledger(), lists: store.Lists(), now: time.Now(), application: application("alpha", root)}
-	b.clock = func() time.Time { return b.now }
-	var members membership.Store = store.Members()
-	if k != nil {
-		members, b.ledger, b.lists = dyingMembers{members, k}, dyingLedger{b.ledger, k}, dyingLists{b.lists, k}
+	b := &bridge{
+		dir: dir, mailboxes: &mailboxes{}, web: &web{}, store: store, now: time.Now(), application: application("alpha", root),
+		members: membersOn{store.Members(), on}, documents: store.Documents(),
+		ledger: ledgerOn{store.Ledger(), on}, lists: listsOn{store.Lists(), on},
 	}
+	b.clock = func() time.Time { return b.now }
 	log, now := slog.New(slog.DiscardHandler), func() time.Time { return b.clock() }
-	b.authority, err = crosscert.New(caCert, caKey, b.ledger, crosscert.Options{BaseURL: "http://repository.example", Now: now, Log: log})
+	if audited {
+		b.documents = documentsOn{b.documents, on}
+		key, err := keys.Open(d.Key(statedir.AuditLog), nil)
+		must(err)
+		b.audit, err = auditlog.Open(t.Context(), auditOn{store.Audit(), on}, key, auditlog.Options{Now: now})
+		must(err)
+	}
+	adminCert, adminKey := read(statedir.AdminCA)
+	b.persons = people.NewRegister(personsOn{store.People(), on}, people.NewAuthority(adminCert, adminKey), people.Options{Audit: b.recordAppointment, Now: now, Log: log})
+	b.authority, err = crosscert.New(caCert, caKey, b.ledger, crosscert.Options{BaseURL: "http://repository.example", Audit: b.record, Now: now, Log: log})
 	must(err)
 	b.directory, err = vdir.New("o=bridge", vdir.Options{Log: log, Now: now})
 	must(err)
@@ -117,16 +148,16 @@ func open(t testing.TB, dir string, k *killer) *bridge {
 	must(err)
 	signer := &ocsp.Signer{Cert: ocspCert, Key: ocspKey}
 	b.Federation = federation.New(federation.Parts{
-		Register:  membership.NewRegister(members, membership.Options{Documents: store.Documents(), Log: log, Now: now}),
-		Documents: store.Documents(), Examine: passed,
+		Register:  membership.NewRegister(b.members, membership.Options{Documents: b.documents, Audit: b.recordAct, Log: log, Now: now}),
+		Documents: b.documents, Examine: passed,
 		Authority: b.authority,
-		Publisher: signedlist.NewPublisher(cms.Signer{Cert: listCert, Key: listKey}, b.lists, signedlist.Options{Log: log, Now: now}),
-		Directory: b.directory, Responder: b.responder, Changes: members.Watch,
+		Publisher: signedlist.NewPublisher(cms.Signer{Cert: listCert, Key: listKey}, b.lists, signedlist.Options{Audit: b.record, Log: log, Now: now}),
+		Directory: b.directory, Responder: b.responder, Changes: b.members.Watch,
 		Open: func(d membership.Directory) (vdir.Backend, error) {
 			if d.URL == "ldap://broken.example" {
 				return nil, fault.New(fault.NotFound, "no credential for it")
 			}
-			return b.people, nil
+			return b.mailboxes, nil
 		},
 		Ask: func(*x509.Certificate, []string) vocsp.Source { return b.web },
 		Own: vocsp.Route{Issuer: caCert, Source: vocsp.Local(caCert, func() *ocsp.Signer { return signer }, func(context.Context, *big.Int) (vocsp.LocalStatus, error) {
@@ -140,6 +171,34 @@ func open(t testing.TB, dir string, k *killer) *bridge {
 }
 
 func (b *bridge) close() { b.store.Close() }
+
+func (b *bridge) record(ctx context.Context, e auditlog.Event) error {
+	if b.audit == nil {
+		return nil
+	}
+	return b.audit.Act(ctx, e)
+}
+
+func (b *bridge) recordAct(ctx context.Context, a membership.Act) error {
+	e := auditlog.Event{
+		Kind: "member." + string(a.Decision.Verb), Member: string(a.Member), Person: a.Decision.By.Person,
+		Details: map[string]string{"to": string(a.Decision.To)},
+	}
+	for _, f := range a.Decision.Fingerprints {
+		e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "certificate", SHA256: f})
+	}
+	return b.record(ctx, e)
+}
+
+func (b *bridge) recordAppointment(ctx context.Context, a people.Act) error {
+	e := auditlog.Event{Kind: "person." + a.Verb, Person: a.By.Person, Details: map[string]string{"about": string(a.Person)}}
+	for _, hash := range append([]string{a.Proposal, a.Key}, a.Credentials...) {
+		if hash != "" {
+			e.Evidence = append(e.Evidence, auditlog.Evidence{Name: "what", SHA256: hash})
+		}
+	}
+	return b.record(ctx, e)
+}
 
 func (b *bridge) openList(t *testing.T, der []byte) *signedlist.List {
 	t.Helper()
@@ -250,19 +309,19 @@ func leaf(t *testing.T, issuer *ca, address string) []byte {
 	return der
 }
 
-// people is a directory that gives one certificate for whoever is asked for.
-type people struct {
+// mailboxes is a directory that gives one certificate for whoever is asked for.
+type mailboxes struct {
 	mu  sync.Mutex
 	der []byte
 }
 
-func (p *people) set(der []byte) {
+func (p *mailboxes) set(der []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.der = der
 }
 
-func (p *people) Search(_ context.Context, q vdir.Query, yield func(vdir.Entry) error) (vdir.Outcome, error) {
+func (p *mailboxes) Search(_ context.Context, q vdir.Query, yield func(vdir.Entry) error) (vdir.Outcome, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.der == nil {

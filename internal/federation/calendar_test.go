@@ -149,7 +149,7 @@ func TestCertificateForAnother(t *testing.T) {
 	if err := b.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.people.set(leaf(t, next, "bob@alpha.example"))
+	b.mailboxes.set(leaf(t, next, "bob@alpha.example"))
 	if got := b.lookup(t, "bob@alpha.example"); got != 1 {
 		t.Errorf("got %d entries below the new certificate, want 1", got)
 	}

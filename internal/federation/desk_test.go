@@ -24,7 +24,7 @@ func (b *bridge) desk() lab.Desk {
 			_, err := b.Check(ctx, id, by)
 			return err
 		},
-		Put: b.store.Documents().Put,
+		Put: b.documents.Put,
 		Preview: func(ctx context.Context, id membership.ID) (string, error) {
 			p, err := b.Preview(ctx, id)
 			return p.Digest(), err

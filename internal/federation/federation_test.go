@@ -201,7 +201,7 @@ func TestChainBindsTheMember(t *testing.T) {
 		issuer *ca
 		found  int
 	}{{"its own", beta, 1}, {"a stranger of the same name", stranger, 0}} {
-		b.people.set(leaf(t, tt.issuer, "bob@beta.example"))
+		b.mailboxes.set(leaf(t, tt.issuer, "bob@beta.example"))
 		if found := b.lookup(t, "bob@beta.example"); found != tt.found {
 			t.Errorf("%s: got %d entries, want %d", tt.name, found, tt.found)
 		}

@@ -93,8 +93,20 @@ func newLineage(t *testing.T) *lineage {
 // live runs one life, until the delay is over after so many lines.
 func (l *lineage) live(t *testing.T, lines int, delay time.Duration) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKillChild$")
-	cmd.Env = append(os.Environ(), envKillDir+"="+l.dir)
+	outlive(t, "TestKillChild", []string{envKillDir + "=" + l.dir}, lines, delay, func(line string) {
+		verb, value, _ := strings.Cut(line, " ")
+		l.hear(t, verb, value)
+	})
+}
+
+// outlive runs a test as a process of its own, hears every line that it says,
+// and kills it when the delay is over after so many lines.
+func outlive(t *testing.T, test string, env []string, lines int, delay time.Duration, hear func(line string)) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), env...)
+	var said bytes.Buffer // by a child that fails
+	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -116,12 +128,16 @@ func (l *lineage) live(t *testing.T, lines int, delay time.Duration) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		verb, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		l.hear(t, verb, value)
+		if strings.HasPrefix(line, "--- FAIL") { // it ends by itself; let it say why
+			rest, _ := io.ReadAll(r)
+			said.WriteString(line + string(rest))
+			break
+		}
+		hear(strings.TrimSpace(line))
 	}
 	err = cmd.Wait()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-		t.Fatalf("the child ended with %v", err)
+		t.Fatalf("the child ended with %v:\n%s", err, &said)
 	}
 }
 

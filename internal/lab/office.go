@@ -130,7 +130,7 @@ func (d Desk) Follow(ctx context.Context, id membership.ID, steps []Step) error 
 		if err != nil {
 			return err
 		}
-		if !s.due(m) {
+		if !s.Due(m) {
 			continue
 		}
 		if err := d.Take(ctx, id, s); err != nil {
@@ -140,9 +140,9 @@ func (d Desk) Follow(ctx context.Context, id membership.ID, steps []Step) error 
 	return nil
 }
 
-// due reports whether m waits for s. Once more than it must, a record is
+// Due reports whether m waits for s. Once more than it must, a record is
 // examined when it is approved, for the desks where activating does not.
-func (s Step) due(m membership.Member) bool {
+func (s Step) Due(m membership.Member) bool {
 	if s.Verb == membership.Check {
 		return m.Stage() == membership.Submitted || m.Stage() == membership.Approved
 	}

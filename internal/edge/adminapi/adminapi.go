@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"strings"
 
 	"google.golang.org/grpc"
 
@@ -85,6 +86,11 @@ func (s *service) GetStatus(ctx context.Context, _ *proto.GetStatusRequest) (*pr
 	}
 	out := fromStatus(st)
 	out.Version = s.version
+	if s.audit != nil {
+		if err := s.audit.Closed(); err != nil {
+			out.Problem = strings.TrimSpace("nothing can be changed: " + err.Error() + "\n" + out.Problem)
+		}
+	}
 	return out, nil
 }
 

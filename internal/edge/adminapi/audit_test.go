@@ -85,4 +85,13 @@ func TestNoLogNoAct(t *testing.T) {
 	if got := told(t, i); len(got) != 0 {
 		t.Errorf("got events %q", got)
 	}
+	// It stays so until a restart, and everybody is told.
+	i.disk.full.Store(false)
+	_, err = anna.DecideMember(ctx, &proto.DecideMemberRequest{Id: "alpha", Verb: proto.Verb_VERB_SUSPEND, Reason: "a doubt"})
+	if status.Code(err) != codes.Unavailable || !strings.Contains(status.Convert(err).Message(), "restart bridged") {
+		t.Errorf("got %v, want Unavailable and what to do", err)
+	}
+	if s, err := anna.GetStatus(ctx, &proto.GetStatusRequest{}); err != nil || !strings.Contains(s.GetProblem(), "restart bridged") {
+		t.Errorf("got the status %q, %v", s.GetProblem(), err)
+	}
 }

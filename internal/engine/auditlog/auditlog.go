@@ -109,8 +109,8 @@ func (l *Log) checkTail(ctx context.Context) error {
 func (l *Log) Record(ctx context.Context, e Event) (Event, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken != nil {
-		return Event{}, fault.New(fault.Unavailable, "audit log: closed since it could not be written; make room on a sound disk and restart: %w", l.broken)
+	if err := l.closed(); err != nil {
+		return Event{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return Event{}, fault.New(fault.Unavailable, "audit log: %w", err)
@@ -170,10 +170,25 @@ func (l *Log) append(ctx context.Context, e Event, text []byte) error {
 	// Once begun it is finished: a caller who goes away must not leave doubt.
 	if err := l.store.Append(context.WithoutCancel(ctx), e.Number, text, first, added, checkpoint); err != nil {
 		l.broken = err
-		return fault.New(fault.Unavailable, "audit log: event %d could not be written, and the log is closed; make room on a sound disk and restart: %w", e.Number, err)
+		return fault.New(fault.Unavailable, "audit log: event %d could not be written, and the log is closed; make room on a sound disk and restart bridged: %w", e.Number, err)
 	}
 	l.size, l.last, l.checkpoint = e.Number, e.At, checkpoint
 	return nil
+}
+
+// Closed returns why nothing is recorded any more, and what to do; nil while
+// the log is open.
+func (l *Log) Closed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed()
+}
+
+func (l *Log) closed() error {
+	if l.broken == nil {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "audit log: closed since it could not be written; make room on a sound disk and restart bridged: %w", l.broken)
 }
 
 // Checkpoint returns the signed note of the log as it stands: origin, size and

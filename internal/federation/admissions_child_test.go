@@ -89,7 +89,7 @@ func TestAdmissionsChild(t *testing.T) {
 			l.say(t, witness{Member: &m, Revision: m.Revision, List: a.ListNumber, CRL: a.CRLNumber})
 		}
 		if l.random.IntN(20) == 0 {
-			hash, err := l.PutDocument(ctx, fmt.Append(nil, l.random.Uint64()))
+			hash, err := l.PutDocument(ctx, "nobody", fmt.Append(nil, l.random.Uint64()))
 			if err != nil {
 				t.Error(err)
 			}

@@ -138,7 +138,7 @@ func (s *succession) check(t *testing.T) {
 	s.checkPersons(t, store, events)
 	s.checkNumbers(t, store)
 	for hash := range s.documents {
-		if _, err := store.Documents().Get(t.Context(), hash); err != nil {
+		if _, err := store.Documents().Get(t.Context(), "nobody", hash); err != nil {
 			t.Errorf("document %s: %v", hash, err)
 		}
 	}
@@ -297,7 +297,7 @@ func whole(t *testing.T, store *boltstore.Store, m membership.Member) {
 			hashes = append(hashes, doc.Hash)
 		}
 		for _, hash := range hashes {
-			if _, err := store.Documents().Get(t.Context(), hash); hash != "" && d.Verb != membership.Check && err != nil {
+			if _, err := store.Documents().Get(t.Context(), m.ID, hash); hash != "" && d.Verb != membership.Check && err != nil {
 				t.Errorf("%s: %s names the document %s: %v", m.ID, d.Verb, hash, err)
 			}
 		}
@@ -320,7 +320,7 @@ func whole(t *testing.T, store *boltstore.Store, m membership.Member) {
 		}
 	}
 	if m.Report != nil {
-		if _, err := store.Documents().Get(t.Context(), m.Report.Document); err != nil {
+		if _, err := store.Documents().Get(t.Context(), m.ID, m.Report.Document); err != nil {
 			t.Errorf("%s: its report: %v", m.ID, err)
 		}
 	}

@@ -162,7 +162,7 @@ func (b *bridge) view(t *testing.T) (out string) {
 		}
 		out += fmt.Sprintln(p.ID, p.Roles, live, len(p.Credentials), p.Proposal != nil)
 	}
-	_, err = b.documents.Get(t.Context(), lab.Hash([]byte("minutes")))
+	_, err = b.documents.Get(t.Context(), "alpha", lab.Hash([]byte("minutes")))
 	return out + fmt.Sprintln(err)
 }
 
@@ -210,7 +210,7 @@ func acts(t *testing.T, alpha *ca, bridgeCA *x509.Certificate) []act {
 	}
 	out := []act{
 		{"document", func(ctx context.Context, b *bridge) error {
-			_, err := b.PutDocument(ctx, []byte("minutes"))
+			_, err := b.PutDocument(ctx, "alpha", []byte("minutes"))
 			return err
 		}},
 		{"apply", func(ctx context.Context, b *bridge) error { _, err := b.apply(ctx, b.application); return err }},

@@ -37,8 +37,8 @@ type documentsOn struct {
 	d disk
 }
 
-func (o documentsOn) Put(ctx context.Context, content []byte) (hash string, err error) {
-	err = o.d.around(func() error { hash, err = o.Documents.Put(ctx, content); return err })
+func (o documentsOn) Put(ctx context.Context, of membership.ID, content []byte) (hash string, err error) {
+	err = o.d.around(func() error { hash, err = o.Documents.Put(ctx, of, content); return err })
 	return hash, err
 }
 

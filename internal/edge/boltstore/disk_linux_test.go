@@ -84,7 +84,7 @@ func TestBadDisk(t *testing.T) {
 			_, err := s.People().Save(ctx, people.Person{ID: people.ID(fmt.Sprint("p", round))})
 			return err
 		},
-		"document": func() error { _, err := s.Documents().Put(ctx, fmt.Append(nil, round)); return err },
+		"document": func() error { _, err := s.Documents().Put(ctx, "alpha", fmt.Append(nil, round)); return err },
 		"certificate": func() error {
 			_, err := s.Ledger().Put(ctx, crosscert.Record{Serial: big.NewInt(round + 1), Stage: crosscert.Intended})
 			return err
@@ -155,7 +155,7 @@ func everything(t *testing.T, s *boltstore.Store) (out []any) {
 		out = append(out, e, err)
 	}
 	for i := range 2 {
-		d, err := s.Documents().Get(t.Context(), fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, i))))
+		d, err := s.Documents().Get(t.Context(), "alpha", fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, i))))
 		out = append(out, d, err == nil)
 	}
 	n, der, err := s.Ledger().LatestCRL(t.Context(), 1)

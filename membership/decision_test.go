@@ -458,6 +458,10 @@ func TestRevocation(t *testing.T) {
 		}
 	}
 	again := b.alpha(t).Application
+	anchors, intermediates := again.Certificates()
+	if blocked, err := b.Register.Blocked(t.Context()); err != nil || len(blocked) != len(anchors)+len(intermediates) {
+		t.Errorf("got the blocked keys %q, %v", blocked, err)
+	}
 	if _, err := b.Apply(t.Context(), lab.Ada, again); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("got %v when the revoked came back, want Conflict", err)
 	}

@@ -327,6 +327,23 @@ func (r *Register) Live(ctx context.Context) ([]Member, error) {
 	return out, nil
 }
 
+// Blocked are the SHA-256, in hex, of the keys (SubjectPublicKeyInfo) that are
+// nobody's for ever: those of members that were revoked.
+func (r *Register) Blocked(ctx context.Context) ([]string, error) {
+	var out []string
+	for m, err := range r.store.In(ctx, Revoked) {
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range m.Claims() {
+			if key, ok := strings.CutPrefix(string(c), "key "); ok {
+				out = append(out, key)
+			}
+		}
+	}
+	return out, nil
+}
+
 // Open yields the applications that are on their way, ordered by id within each
 // state.
 func (r *Register) Open(ctx context.Context) iter.Seq2[Member, error] {

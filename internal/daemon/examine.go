@@ -38,6 +38,9 @@ func (d *Daemon) examiner(m *material, dial outbound.DialFunc) func(context.Cont
 		if reach.Others, err = d.others(ctx, who.ID, m.bridgeCA); err != nil {
 			return federation.Examination{}, err
 		}
+		if reach.Blocked, err = d.federation.Register.Blocked(ctx); err != nil {
+			return federation.Examination{}, err
+		}
 		reach.Paths = func(ctx context.Context) (missing, unexpected []string, err error) {
 			return d.federation.Connections(ctx, who)
 		}

@@ -14,6 +14,7 @@ import (
 	"encoding/asn1"
 	"io"
 	"iter"
+	"math"
 	"math/big"
 	"time"
 
@@ -131,9 +132,14 @@ func (l *List) CheckSignature(pub crypto.PublicKey, accepted Acceptance) error {
 }
 
 func read(w *window, lim Limits, yield func(Entry) error) (*List, error) {
-	end, err := w.enter(cbasn1.SEQUENCE, lim.MaxBytes)
-	if err != nil {
+	end, err := w.enter(cbasn1.SEQUENCE, math.MaxInt64)
+	switch {
+	case err != nil:
 		return nil, err
+	case end > lim.MaxBytes && w.src != nil:
+		return nil, fault.New(fault.Invalid, "a CRL of %d bytes, longer than %d", end, lim.MaxBytes)
+	case end > lim.MaxBytes:
+		return nil, errMalformed
 	}
 	l := &List{Version: 1}
 	// The hash is known only after the algorithm identifier: until then nothing

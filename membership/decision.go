@@ -25,7 +25,8 @@ type Decision struct {
 	To State `json:"to,omitempty"`
 
 	Documents []Document `json:"documents,omitempty"`
-	// Fingerprints are the hex SHA-256 of the anchors as they were read aloud.
+	// Fingerprints are the hex SHA-256 of the anchors as they were read aloud; of
+	// Submit those of all CA certificates as they stand on the form, if known.
 	Fingerprints []string `json:"fingerprints,omitempty"`
 	// Mappings are the rows of policies that the assessor found equivalent.
 	Mappings []Policy `json:"mappings,omitempty"`
@@ -186,6 +187,9 @@ func (t transition) permits(m *Member, d Decision) error {
 	}
 	if d.Verb == Submit {
 		if err := m.Candidate().complete(); err != nil {
+			return err
+		}
+		if err := checkForm(d.Fingerprints); err != nil {
 			return err
 		}
 	}

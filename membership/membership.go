@@ -76,6 +76,10 @@ type Member struct {
 	Approvals []Decision `json:"approvals,omitempty"`
 	// Report is the newest examination; nil before the first.
 	Report *Report `json:"report,omitempty"`
+	// Polls are the newest examinations of this record or earlier ones, oldest
+	// first, whether or not they found anything new: eight at most, and four
+	// hours between two. What failed in between is part of the one before.
+	Polls []Poll `json:"polls,omitempty"`
 	// Barred are CA certificates that are not to be trusted, whatever was
 	// decided.
 	Barred []Barred `json:"barred,omitempty"`
@@ -112,6 +116,29 @@ type Report struct {
 	Passed     bool      `json:"passed"`           // every check that must hold, holds
 	Failed     []string  `json:"failed,omitempty"` // ids of those that do not
 	At         time.Time `json:"at"`
+}
+
+// Poll is what is remembered of an examination that is not the newest.
+type Poll struct {
+	At     time.Time `json:"at"`
+	Failed []string  `json:"failed,omitempty"` // ids of checks that must hold and did not
+}
+
+const (
+	maxPolls  = 8
+	pollSpace = 4 * time.Hour
+)
+
+// poll remembers r. Whoever checks again and again moves nothing out.
+func (m *Member) poll(r *Report) {
+	n := len(m.Polls)
+	if n == 0 || r.At.Sub(m.Polls[n-1].At) >= pollSpace {
+		m.Polls = append(slices.Clone(m.Polls[max(0, n-maxPolls+1):]), Poll{At: r.At, Failed: slices.Sorted(slices.Values(r.Failed))})
+		return
+	}
+	m.Polls = slices.Clone(m.Polls)
+	last := &m.Polls[n-1]
+	last.Failed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(last.Failed, r.Failed))))
 }
 
 // Barred is one CA certificate that lost trust by itself: revoked by its issuer.

@@ -86,7 +86,7 @@ func (r *Register) Apply(ctx context.Context, by Actor, a Application) (Member, 
 		return Member{}, err
 	}
 	m.Application, m.AppliedBy, m.AppliedAt = a, by, now
-	m.State, m.Since, m.Reason, m.Report, m.Prepared = Draft, now, "", nil, []string{by.Person}
+	m.State, m.Since, m.Reason, m.Report, m.Polls, m.Prepared = Draft, now, "", nil, nil, []string{by.Person}
 	m.ActiveSince, m.RenewBy, m.ExitAt, m.Halted = time.Time{}, time.Time{}, time.Time{}, false
 	m.Round++
 	return r.write(ctx, m, Decision{Verb: Apply, By: by, To: Draft})
@@ -180,7 +180,8 @@ func (r *Register) Decide(ctx context.Context, id ID, d Decision) (Member, error
 var examiners = []Role{Officer, Assessor, Approver, Signer, Operator}
 
 // Examined records an examination, and takes what was submitted one step
-// further when it passed. Report.At is set here. Errors: NotFound; Denied;
+// further when it passed. Every one is remembered among the member's Polls; it
+// is a line of the history when it says something new. Report.At is set here. Errors: NotFound; Denied;
 // Conflict when the record is another than the one examined.
 func (r *Register) Examined(ctx context.Context, id ID, by Actor, report Report) (Member, error) {
 	if !slices.ContainsFunc(slices.Concat(examiners, []Role{System}), func(role Role) bool { return by.acts(role, id) }) {
@@ -198,6 +199,7 @@ func (r *Register) Examined(ctx context.Context, id ID, by Actor, report Report)
 	report.At = now
 	old := m.Report
 	m.Report = &report
+	m.poll(&report)
 	d := Decision{
 		Verb: Check, By: by, At: now, RecordHash: report.RecordHash, To: m.Stage(), Reason: strings.Join(report.Failed, " "),
 		Documents: []Document{{Kind: Other, Hash: report.Document, Name: "check report"}},

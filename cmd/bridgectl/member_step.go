@@ -60,6 +60,9 @@ func (t *tool) memberStep(s step) *cobra.Command {
 	if s.fingerprints {
 		fingerprintFlag(c, &g.fingerprints)
 	}
+	if s.onForm {
+		f.StringSliceVar(&g.fingerprints, "fingerprint", nil, "`SHA-256` of a CA certificate as it stands on the form; repeatable")
+	}
 	if s.date {
 		f.StringVar(&g.date, "date", "", "`date` YYYY-MM-DD of leaving, UTC")
 		must(c.MarkFlagRequired("date"))
@@ -152,6 +155,9 @@ func (t *tool) complete(s step, g given, p *proto.Member, req *proto.DecideMembe
 		if req.Fingerprints, err = t.readAloud(newRecord(candidate(p)).Anchors, g.fingerprints); err != nil {
 			return err
 		}
+	}
+	if s.onForm {
+		req.Fingerprints = g.fingerprints
 	}
 	if s.asks {
 		if err := t.sheet(section{"record", newRecord(candidate(p)).rows()}); err != nil {

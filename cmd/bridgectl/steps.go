@@ -17,6 +17,7 @@ type step struct {
 	papers       []paper
 	mappings     bool // the rows of policies reviewed
 	fingerprints bool // read aloud
+	onForm       bool // fingerprints as they stand on the form, if known
 	reason       bool
 	date         bool // of leaving
 	// binds says that it is about the record as it was looked at.
@@ -39,9 +40,11 @@ type paper struct {
 func steps() []step {
 	return []step{
 		{
-			verb: membership.Submit, short: "Hand an application in", binds: true,
+			verb: membership.Submit, short: "Hand an application in", binds: true, onForm: true,
 			papers: []paper{{"form", membership.Form, "the application, signed by whoever may sign for the organisation", ""}},
-			long:   "Hands in the draft of an application or amendment, with the signed form. The\nbridge examines it next: \"bridgectl member check\".",
+			long: `Hands in the draft of an application or amendment, with the signed form.
+--fingerprint records what the form says of each CA certificate, and the bridge
+compares it (check C8). It examines the rest next: "bridgectl member check".`,
 		},
 		{
 			verb: membership.Assess, short: "Find policies and practice equivalent", binds: true, mappings: true,

@@ -47,6 +47,21 @@ and with a line feed between two. preflight prints it. It is no secret, and good
 for these anchors only. The daemon asks the system's DNS for it, or the server
 that ` + "`checks.resolver`" + ` names in bridged.yaml.
 
+What cannot be right at all is not examined but refused, with the line of the
+application: a certificate that is no CA's, a level that the bridge does not have, a
+mail domain or key that is another member's.
+
+The fingerprints on the signed form (C8) are those of all CA certificates of the
+application, as "bridgectl member submit --fingerprint" records them; without,
+the check is skipped.
+
+The bridge examines who has applied four times a day, each at a time of its own,
+and what passes is a step further by itself. Five examinations over 24 hours, of the
+last 36, show that the status services are steady (V9): one that failed bars until
+a day has passed without. Before there are five the check is skipped, which bars
+nobody: an admission commonly takes longer. Members in force are examined once in
+a night, which is too seldom for it.
+
 A member consents to paths (I4) by certifying the bridge CA. From each that did,
 a path must lead to the applicant, and from the applicant to each member that the
 bridge certified, where both map policies to a common level; an applicant that

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"slices"
+	"time"
 
 	"bridge.example/internal/checkup"
 	"bridge.example/internal/fault"
@@ -44,11 +45,12 @@ func (d *Daemon) examiner(m *material, dial outbound.DialFunc) func(context.Cont
 		reach.Paths = func(ctx context.Context) (missing, unexpected []string, err error) {
 			return d.federation.Connections(ctx, who)
 		}
+		reach.Earlier = earlier(who.Polls, time.Now())
 		// What is in force only: the bridge shows nobody else's people.
 		if who.Served() && who.Amendment == nil && who.Wants(membership.InDirectory) {
 			reach.Search = d.find
 		}
-		report, err := checkup.Examine(ctx, checkup.Subject{Application: *who.Candidate()}, reach)
+		report, err := checkup.Examine(ctx, checkup.Subject{Application: *who.Candidate(), Fingerprints: who.OnForm()}, reach)
 		if err != nil {
 			return federation.Examination{}, err
 		}
@@ -60,6 +62,24 @@ func (d *Daemon) examiner(m *material, dial outbound.DialFunc) func(context.Cont
 		}
 		return out, nil
 	}
+}
+
+// steadyTime is how far back it matters that a member's services were steady.
+const steadyTime = 36 * time.Hour
+
+// earlier are the examinations of the last time, as far as they are remembered.
+func earlier(polls []membership.Poll, now time.Time) (out []checkup.Report) {
+	for _, p := range polls {
+		if now.Sub(p.At) > steadyTime {
+			continue
+		}
+		r := checkup.Report{At: p.At}
+		for _, id := range p.Failed {
+			r.Findings = append(r.Findings, checkup.Finding{ID: id, Must: true, Verdict: checkup.Fail})
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // others is what the members in force but one own, and the bridge CA, whose

@@ -18,23 +18,46 @@ const (
 	examineTime = 5 * time.Minute
 )
 
+// perNight is how often who applies is examined in the time in which members in
+// force are once: it is to be seen over a day that status services are steady.
+const perNight = 4
+
+// turn is how often m is examined.
+func (f *Federation) turn(m *membership.Member) time.Duration {
+	switch m.Stage() {
+	case membership.Submitted, membership.Checked, membership.Assessed, membership.Contracted, membership.Identified, membership.Approved:
+		return f.Nightly / perNight
+	}
+	return f.Nightly
+}
+
 // dueNightly reports whether the turn of m came since its last examination.
 // Each member has its own time of the day, so that they are not all asked, and
 // do not all answer, at once.
 func (f *Federation) dueNightly(m *membership.Member, now time.Time) bool {
 	h := fnv.New64a()
 	h.Write([]byte(m.ID))
-	own := time.Duration(h.Sum64() % uint64(f.Nightly))
-	turn := now.Add(-own).Truncate(f.Nightly).Add(own)
+	every := f.turn(m)
+	own := time.Duration(h.Sum64() % uint64(every))
+	turn := now.Add(-own).Truncate(every).Add(own)
 	return m.Report == nil || m.Report.At.Before(turn)
 }
 
-// Reexamine examines those live members whose turn it is, and remembers what
-// changed. What one member prevents is only reported.
+// Reexamine examines those live members, and applicants who submitted, whose
+// turn it is, and remembers what changed. What one member prevents is only
+// reported.
 func (f *Federation) Reexamine(ctx context.Context) error {
 	members, err := f.Register.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the register: %w", err)
+	}
+	for m, err := range f.Register.Open(ctx) {
+		if err != nil {
+			return fmt.Errorf("reading the register: %w", err)
+		}
+		if m.State != membership.Draft {
+			members = append(members, m)
+		}
 	}
 	for _, m := range members {
 		if !f.dueNightly(&m, f.Now()) {

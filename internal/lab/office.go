@@ -93,7 +93,11 @@ func (d Desk) Decision(ctx context.Context, id membership.ID, s Step) (membershi
 			return membership.Decision{}, err
 		}
 	}
-	for _, ca := range m.Candidate().Anchors {
+	named := m.Candidate().Anchors
+	if s.Verb == membership.Submit { // the form names all
+		named = slices.Concat(named, m.Candidate().Intermediates)
+	}
+	for _, ca := range named {
 		out.Fingerprints = append(out.Fingerprints, Hash(ca.Certificate))
 	}
 	for _, kind := range s.Documents {

@@ -55,7 +55,7 @@ The fingerprints on the signed form (C8) are those of all CA certificates of the
 application, as "bridgectl member submit --fingerprint" records them; without,
 the check is skipped.
 
-The bridge examines who has applied four times a day, each at a time of its own,
+The bridge examines who has submitted four times a day, each at a time of its own,
 and what passes is a step further by itself. Five examinations over 24 hours, of the
 last 36, show that the status services are steady (V9): one that failed bars until
 a day has passed without. Before there are five the check is skipped, which bars

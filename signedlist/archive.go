@@ -9,7 +9,10 @@ type Archive interface {
 	Latest(ctx context.Context) (number int64, der []byte, err error)
 	// Get returns one list, or NotFound.
 	Get(ctx context.Context, number int64) ([]byte, error)
-	// Append stores a list. A number that is not the latest plus one (1 in an
-	// empty archive) is a Conflict, and nothing is stored.
-	Append(ctx context.Context, number int64, der []byte) error
+	// Form returns another form that a list was signed in, by the name of its
+	// file, or NotFound.
+	Form(ctx context.Context, number int64, name string) ([]byte, error)
+	// Append stores a list with its other forms, all or nothing. A number that is
+	// not the latest plus one (1 in an empty archive) is a Conflict.
+	Append(ctx context.Context, number int64, der []byte, forms map[string][]byte) error
 }

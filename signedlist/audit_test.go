@@ -24,7 +24,7 @@ func TestNoRecordNoList(t *testing.T) {
 			return full
 		},
 	})
-	if _, _, err := p.Publish(t.Context(), nil); !errors.Is(err, full) {
+	if _, _, err := published(p.Publish(t.Context(), nil, nil)); !errors.Is(err, full) {
 		t.Errorf("got %v, want the error of the log", err)
 	}
 	if _, _, err := b.archive.Latest(t.Context()); fault.KindOf(err) != fault.NotFound {
@@ -32,7 +32,7 @@ func TestNoRecordNoList(t *testing.T) {
 	}
 	full, kinds = nil, nil
 	for range 2 { // the second time there is nothing to do
-		if _, _, err := p.Publish(t.Context(), nil); err != nil {
+		if _, _, err := published(p.Publish(t.Context(), nil, nil)); err != nil {
 			t.Error(err)
 		}
 	}

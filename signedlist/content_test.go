@@ -164,7 +164,7 @@ func TestOneEncoding(t *testing.T) {
 		}
 		opened++
 		r.archive = &memory{}
-		_, der, err := r.with(r.signer).Publish(t.Context(), l.Entries)
+		_, der, err := published(r.with(r.signer).Publish(t.Context(), l.Entries, nil))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,12 +35,8 @@ func decode(der []byte) ([]Entry, error) {
 		}
 		entries = append(entries, e)
 	}
-	normal, err := normalise(entries)
-	if err != nil {
+	if err := inOrder(entries); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	if !slices.EqualFunc(entries, normal, Entry.equal) {
-		return nil, fmt.Errorf("%w: entries, or what is in them, are out of order", ErrFormat)
 	}
 	return entries, nil
 }
@@ -77,10 +73,7 @@ func decodeEntry(info cryptobyte.String) (e Entry, err error) {
 	if e.MailDomains, err = decodeDomains(sequence(names)); err != nil {
 		return e, err
 	}
-	if e.Member, err = decodeMember(exts); err != nil {
-		return e, err
-	}
-	return e, nil
+	return e, e.readExtensions(exts)
 }
 
 // decodeDomains is the reverse of constraints.
@@ -101,30 +94,42 @@ func decodeDomains(der []byte) (domains []string, err error) {
 	return domains, nil
 }
 
-// decodeMember finds the id of the member among the extensions. One marked
-// critical is refused: it would be another than ours, which is not.
-func decodeMember(exts cryptobyte.String) (member string, err error) {
-	malformed := errors.New("extensions are malformed, critical or name two members")
+// readExtensions finds member and levels. An extension marked critical is
+// refused: it would be another than ours, which are not.
+func (e *Entry) readExtensions(exts cryptobyte.String) error {
+	malformed := errors.New("extensions are malformed, critical or say something twice")
 	var list cryptobyte.String
 	if !exts.ReadASN1(&list, asn1.SEQUENCE) || !exts.Empty() {
-		return "", malformed
+		return malformed
 	}
 	for !list.Empty() {
-		var ext, id, value, text cryptobyte.String
+		var ext, id, value, content cryptobyte.String
 		var o x509.OID
 		if !list.ReadASN1(&ext, asn1.SEQUENCE) || !ext.ReadASN1(&id, asn1.OBJECT_IDENTIFIER) || o.UnmarshalBinary(id) != nil ||
 			!ext.ReadASN1(&value, asn1.OCTET_STRING) || !ext.Empty() {
-			return "", malformed
+			return malformed
 		}
-		if o.String() != extMember {
-			continue
+		switch o.String() {
+		case extMember: // none is refused with the other fields
+			if e.Member != "" || !value.ReadASN1(&content, asn1.UTF8String) || !value.Empty() {
+				return malformed
+			}
+			e.Member = string(content)
+		case extLevels:
+			if e.Levels != nil || !value.ReadASN1(&content, asn1.SEQUENCE) || !value.Empty() || content.Empty() {
+				return malformed
+			}
+			for !content.Empty() {
+				var octets cryptobyte.String
+				var l x509.OID
+				if !content.ReadASN1(&octets, asn1.OBJECT_IDENTIFIER) || l.UnmarshalBinary(octets) != nil || len(e.Levels) == maxPolicies {
+					return malformed
+				}
+				e.Levels = append(e.Levels, l)
+			}
 		}
-		if member != "" || !value.ReadASN1(&text, asn1.UTF8String) || !value.Empty() {
-			return "", malformed
-		}
-		member = string(text)
 	}
-	return member, nil // none is refused with the other fields
+	return nil
 }
 
 // sequence is the reverse of retag.

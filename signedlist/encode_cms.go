@@ -19,6 +19,9 @@ const (
 	attrNextUpdate = arc + ".2"
 	extMember      = arc + ".3"
 	attrPrevious   = arc + ".4"
+	attrViews      = arc + ".5"
+	attrSigners    = arc + ".6"
+	extLevels      = arc + ".7"
 )
 
 // Tags of TrustAnchorChoice, TrustAnchorInfo and CertPathControls.
@@ -78,10 +81,16 @@ func (e Entry) addTo(b *cryptobyte.Builder) {
 	})
 	b.AddASN1(tagExtensions, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				addOID(b, oid(extMember))
-				b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { addUTF8(b, e.Member) })
-			})
+			addExtension(b, extMember, func(b *cryptobyte.Builder) { addUTF8(b, e.Member) })
+			if len(e.Levels) > 0 {
+				addExtension(b, extLevels, func(b *cryptobyte.Builder) {
+					b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						for _, l := range e.Levels {
+							addOID(b, l)
+						}
+					})
+				})
+			}
 		})
 	})
 }
@@ -110,6 +119,13 @@ func keyID(c *x509.Certificate) []byte {
 		fields.ReadASN1BitStringAsBytes(&key) // crypto/x509 has parsed it
 	sum := sha1.Sum(key)
 	return sum[:]
+}
+
+func addExtension(b *cryptobyte.Builder, id string, value cryptobyte.BuilderContinuation) {
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		addOID(b, oid(id))
+		b.AddASN1(asn1.OCTET_STRING, value)
+	})
 }
 
 func addUTF8(b *cryptobyte.Builder, s string) {

@@ -13,7 +13,7 @@ import (
 // Bounds on a list.
 const (
 	maxEntries  = 50_000
-	maxPolicies = 100
+	maxPolicies = 100 // and levels
 	maxDomains  = 400
 	maxMember   = 64 // bytes
 	maxTitle    = 64 // characters, RFC 5914 §2.4
@@ -38,10 +38,9 @@ func (e Entry) normalise() (Entry, error) {
 	if e.Certificate == nil || !e.Certificate.IsCA {
 		return bad("no CA certificate")
 	}
-	e.Policies = slices.SortedFunc(slices.Values(e.Policies), func(a, b x509.OID) int { return strings.Compare(a.String(), b.String()) })
-	e.Policies = slices.CompactFunc(e.Policies, x509.OID.Equal)
-	if len(e.Policies) == 0 || len(e.Policies) > maxPolicies {
-		return bad("%d policies: want 1 to %d", len(e.Policies), maxPolicies)
+	e.Policies, e.Levels = distinct(e.Policies), distinct(e.Levels)
+	if len(e.Policies) == 0 || len(e.Policies) > maxPolicies || len(e.Levels) > maxPolicies {
+		return bad("%d policies and %d levels: want 1 to %d, and no more levels", len(e.Policies), len(e.Levels), maxPolicies)
 	}
 	e.MailDomains = slices.Compact(slices.Sorted(slices.Values(e.MailDomains)))
 	if len(e.MailDomains) == 0 || len(e.MailDomains) > maxDomains {
@@ -53,6 +52,12 @@ func (e Entry) normalise() (Entry, error) {
 		}
 	}
 	return e, nil
+}
+
+// distinct orders oids and leaves out what is there twice.
+func distinct(oids []x509.OID) []x509.OID {
+	out := slices.SortedFunc(slices.Values(oids), func(a, b x509.OID) int { return strings.Compare(a.String(), b.String()) })
+	return slices.CompactFunc(out, x509.OID.Equal)
 }
 
 // normalise orders entries. A certificate can be that of one entry only.
@@ -76,6 +81,15 @@ func normalise(entries []Entry) ([]Entry, error) {
 	return out, nil
 }
 
+// inOrder checks that entries that were read are as normalise leaves them.
+func inOrder(entries []Entry) error {
+	normal, err := normalise(entries)
+	if err == nil && !slices.EqualFunc(entries, normal, Entry.equal) {
+		err = fault.New(fault.Invalid, "entries, or what is in them, are out of order")
+	}
+	return err
+}
+
 // compare gives the order in a list.
 func compare(a, b Entry) int {
 	if c := strings.Compare(a.Member, b.Member); c != 0 {
@@ -86,5 +100,5 @@ func compare(a, b Entry) int {
 
 func (e Entry) equal(other Entry) bool {
 	return compare(e, other) == 0 && e.Title == other.Title &&
-		slices.EqualFunc(e.Policies, other.Policies, x509.OID.Equal) && slices.Equal(e.MailDomains, other.MailDomains)
+		slices.EqualFunc(e.Policies, other.Policies, x509.OID.Equal) && slices.EqualFunc(e.Levels, other.Levels, x509.OID.Equal) && slices.Equal(e.MailDomains, other.MailDomains)
 }

@@ -23,6 +23,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type memory struct {
 	mu    sync.Mutex
 	lists [][]byte
+	forms []map[string][]byte
 	full  bool // Append fails
 }
 
@@ -43,7 +44,16 @@ func (m *memory) Get(_ context.Context, n int64) ([]byte, error) {
 	return m.lists[n-1], nil
 }
 
-func (m *memory) Append(_ context.Context, n int64, der []byte) error {
+func (m *memory) Form(_ context.Context, n int64, name string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n < 1 || n > int64(len(m.forms)) || m.forms[n-1][name] == nil {
+		return nil, fault.New(fault.NotFound, "no %s of list %d", name, n)
+	}
+	return m.forms[n-1][name], nil
+}
+
+func (m *memory) Append(_ context.Context, n int64, der []byte, forms map[string][]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -52,7 +62,7 @@ func (m *memory) Append(_ context.Context, n int64, der []byte) error {
 	case n != int64(len(m.lists))+1:
 		return fault.New(fault.Conflict, "list %d after %d", n, len(m.lists))
 	}
-	m.lists = append(m.lists, der)
+	m.lists, m.forms = append(m.lists, der), append(m.forms, forms)
 	return nil
 }
 
@@ -154,6 +164,21 @@ func newBench(t testing.TB) *bench {
 func (b *bench) with(s *signedlist.Signer) *signedlist.Publisher {
 	return signedlist.NewPublisher(*s, b.archive, signedlist.Options{Now: func() time.Time { return b.now }})
 }
+
+// Publish publishes, with a reason for every loss.
+func (b *bench) Publish(ctx context.Context, entries []signedlist.Entry) (*signedlist.List, []byte, error) {
+	return published(b.Publisher.Publish(ctx, entries, left))
+}
+
+func published(p *signedlist.Publication, err error) (*signedlist.List, []byte, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.List, p.DER, nil
+}
+
+// left is a reason why an entry is gone.
+func left(signedlist.Entry) string { return "left" }
 
 // publish publishes, and checks what holds for every list.
 func (b *bench) publish(t *testing.T, entries ...signedlist.Entry) (*signedlist.List, []byte) {

@@ -11,9 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
 	"bridge.example/internal/wire/cms"
 )
 
@@ -54,20 +51,37 @@ func open(der []byte, roots *x509.CertPool, at time.Time) (*List, []byte, error)
 		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	case v.ContentType.String() != contentType:
 		return nil, nil, fmt.Errorf("%w: content is of type %v", ErrFormat, v.ContentType)
-	case !direct(v.Chain) || !slices.ContainsFunc(v.Signer.UnknownExtKeyUsage, tslSigning().Equal):
+	case !maySign(v.Chain):
 		return nil, nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
 	}
-	l := &List{IssuedAt: v.SigningTime, Hash: sha256.Sum256(der)}
+	l := &List{IssuedAt: v.SigningTime, Hash: sha256.Sum256(der), Issuer: v.Signer.Issuer.String(), Signer: keyHash(v.Signer)}
 	if err := l.readAttributes(v.Attributes); err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case at.Before(l.IssuedAt.Add(-skew)):
-		return nil, nil, fmt.Errorf("%w: issued at %s", ErrEarly, l.IssuedAt.Format(time.RFC3339))
-	case at.After(l.NextUpdate):
-		return l, v.Content, fmt.Errorf("%w: nextUpdate was %s", ErrExpired, l.NextUpdate.Format(time.RFC3339))
+	if err := l.fresh(at); err != nil {
+		if errors.Is(err, ErrExpired) {
+			return l, v.Content, err
+		}
+		return nil, nil, err
 	}
 	return l, v.Content, nil
+}
+
+// fresh checks that l is in force at the instant at. Errors: ErrEarly,
+// ErrExpired.
+func (l *List) fresh(at time.Time) error {
+	switch {
+	case at.Before(l.IssuedAt.Add(-skew)):
+		return fmt.Errorf("%w: issued at %s", ErrEarly, l.IssuedAt.Format(time.RFC3339))
+	case at.After(l.NextUpdate):
+		return fmt.Errorf("%w: nextUpdate was %s", ErrExpired, l.NextUpdate.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// maySign reports whether a signer with this chain may sign lists.
+func maySign(chain []*x509.Certificate) bool {
+	return direct(chain) && slices.ContainsFunc(chain[0].UnknownExtKeyUsage, tslSigning().Equal)
 }
 
 // direct reports whether the root issued the signer's certificate, be it with
@@ -98,50 +112,3 @@ func limited(c *x509.Certificate) bool {
 
 // tslSigning is id-tsl-kp-tslSigning (TS 119 612 §5.7.1).
 func tslSigning() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{0, 4, 0, 2231, 3, 0} }
-
-// attributes writes what readAttributes reads.
-func (l *List) attributes() ([]cms.Attribute, error) {
-	var out []cms.Attribute
-	var errs []error
-	add := func(id string, f func(*cryptobyte.Builder)) {
-		var b cryptobyte.Builder
-		f(&b)
-		der, err := b.Bytes()
-		errs = append(errs, err)
-		out = append(out, cms.Attribute{Type: oid(id), Values: [][]byte{der}})
-	}
-	add(attrNumber, func(b *cryptobyte.Builder) { b.AddASN1Int64(l.Number) })
-	add(attrNextUpdate, func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(l.NextUpdate) })
-	if l.Number > 1 {
-		add(attrPrevious, func(b *cryptobyte.Builder) { b.AddASN1OctetString(l.Previous[:]) })
-	}
-	return out, errors.Join(errs...)
-}
-
-// readAttributes takes number, nextUpdate and predecessor from the signed
-// attributes; later versions may add others.
-func (l *List) readAttributes(as []cms.Attribute) error {
-	var previous cryptobyte.String
-	for _, a := range as {
-		value, ok := cryptobyte.String(a.Values[0]), len(a.Values) == 1
-		switch a.Type.String() {
-		case attrNumber:
-			ok = ok && value.ReadASN1Integer(&l.Number)
-		case attrNextUpdate:
-			ok = ok && value.ReadASN1GeneralizedTime(&l.NextUpdate)
-		case attrPrevious:
-			ok = ok && value.ReadASN1(&previous, cbasn1.OCTET_STRING) && len(previous) == sha256.Size
-		default:
-			continue
-		}
-		if !ok || !value.Empty() {
-			return fmt.Errorf("%w: attribute %v", ErrFormat, a.Type)
-		}
-	}
-	l.NextUpdate = l.NextUpdate.UTC()
-	copy(l.Previous[:], previous)
-	if l.Number < 1 || !l.NextUpdate.After(l.IssuedAt) || (l.Number == 1) != bytes.Equal(previous, nil) {
-		return fmt.Errorf("%w: number, nextUpdate or predecessor missing or impossible", ErrFormat)
-	}
-	return nil
-}

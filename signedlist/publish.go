@@ -3,12 +3,15 @@ package signedlist
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +41,27 @@ type Publisher struct {
 
 	mu     sync.Mutex // held while a list is made
 	signer Signer
+	next   [][sha256.Size]byte // keys announced beside the signer's
+	last   *Publication        // nil when there was none since the start
+
+	old history
 }
+
+// Publication is a list in every form, all from one moment. It is immutable.
+type Publication struct {
+	*List
+	DER   []byte // the list, CMS SignedData
+	Files []File // every form, those that are signed first
+}
+
+// Names and media types of the signed forms.
+const (
+	ListName = "list.p7s"
+	JSONName = "list.jws"
+
+	listType = "application/cms"
+	joseType = "application/jose"
+)
 
 // NewPublisher returns a publisher that signs with s and keeps lists in a. Its
 // lists can be opened under the first certificate of s.Chain, and under each
@@ -70,7 +93,7 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 			}
 		}
 	}
-	return &Publisher{signer: s, roots: only(root), others: others, archive: a, o: o}
+	return &Publisher{signer: s, roots: only(root), others: others, archive: a, o: o, old: newHistory()}
 }
 
 func only(root *x509.Certificate) *x509.CertPool {
@@ -100,90 +123,206 @@ func (p *Publisher) SetSigner(s Signer) {
 	p.signer = s
 }
 
-// Publish returns a list of entries, in any order, and its DER. That is the
-// latest list when it says the same and is younger than Refresh; otherwise a
-// new one with the next number, which is in the archive before it is returned:
-// a number is never given to two lists. No entries make an empty list, which
-// takes back all trust.
+// Announce has later lists say that keys may sign the next one, beside the
+// signer's own; subscribers refuse a list by a key that was not announced. Other
+// certificates for the same key need no announcement.
+func (p *Publisher) Announce(keys ...crypto.PublicKey) error {
+	var next [][sha256.Size]byte
+	for _, k := range keys {
+		spki, err := x509.MarshalPKIXPublicKey(k)
+		if err != nil {
+			return fault.New(fault.Invalid, "announcing a signer of lists: %w", err)
+		}
+		next = append(next, sha256.Sum256(spki))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = next
+	return nil
+}
+
+// announced are the keys for List.Signers.
+func (p *Publisher) announced() [][sha256.Size]byte {
+	out := append([][sha256.Size]byte{keyHash(p.signer.Cert)}, p.next...)
+	slices.SortFunc(out, compareHashes)
+	return slices.Compact(out)
+}
+
+// Publish returns a list of entries, in any order. That is the latest list when
+// it says the same and is younger than Refresh; otherwise a new one with the
+// next number, which is in the archive before it is returned: a number is never
+// given to two lists. No entries make an empty list, which takes back all trust.
+//
+// Trust must not vanish by mistake: why says for an entry of the latest list,
+// whose certificate is in none of entries, which decision took it out, and "" if
+// none did. Then no list is published, with ErrLost.
 //
 // Errors: Invalid names an entry that cannot stand in a list; Unavailable means
 // that nothing may be signed, because the clock shows a time before the latest
 // list or the signer's certificate has expired; Conflict that somebody else
 // wrote to the archive; others are those of the archive and the key.
-func (p *Publisher) Publish(ctx context.Context, entries []Entry) (*List, []byte, error) {
+func (p *Publisher) Publish(ctx context.Context, entries []Entry, why func(lost Entry) string) (*Publication, error) {
 	entries, err := normalise(entries)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	content, err := encode(entries)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.o.Now().UTC().Truncate(time.Second)
 	number, latest, err := p.archive.Latest(ctx)
 	if err != nil && fault.KindOf(err) != fault.NotFound {
-		return nil, nil, fmt.Errorf("reading the latest list: %w", err)
+		return nil, fmt.Errorf("reading the latest list: %w", err)
 	}
 	next := &List{Number: number + 1, IssuedAt: now, NextUpdate: now.Add(p.o.Validity), Entries: entries}
+	var gone []string
 	if err == nil {
 		next.Previous = sha256.Sum256(latest)
 		old, oldContent, err := open(latest, p.roots, now)
 		switch {
 		case errors.Is(err, ErrEarly) || old != nil && now.Before(old.IssuedAt):
-			return nil, nil, fault.New(fault.Unavailable, "signing no list: the clock shows %s, before list %d was issued", now.Format(time.RFC3339), number)
-		case old != nil && old.Number != number:
-			return nil, nil, fmt.Errorf("the archive holds list %d as number %d", old.Number, number)
-		case err == nil && bytes.Equal(content, oldContent) && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, now) == nil:
-			old.Entries = entries
-			return old, latest, nil
+			return nil, fault.New(fault.Unavailable, "signing no list: the clock shows %s, before list %d was issued", now.Format(time.RFC3339), number)
 		case old == nil:
 			// From an earlier signer, or damaged: a list of ours replaces it.
 			p.o.Log.Warn("latest list cannot be opened, replacing it", "number", number, "err", err)
+		case old.Number != number:
+			return nil, fmt.Errorf("the archive holds list %d as number %d", old.Number, number)
+		case !bytes.Equal(content, oldContent):
+			if gone, err = lost(oldContent, entries, why); err != nil {
+				return nil, err
+			}
+		case err == nil && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, now) == nil && slices.Equal(old.Signers, p.announced()):
+			old.Entries = entries
+			again, err := p.again(ctx, old, latest)
+			if err == nil {
+				return again, nil
+			}
+			p.o.Log.Warn("latest list cannot be published again, replacing it", "number", number, "err", err)
+		}
+		if old != nil && len(old.Signers) > 0 && !slices.Contains(old.Signers, keyHash(p.signer.Cert)) {
+			// To sign nothing would keep even those on the list who have to leave it.
+			p.o.Log.Error("the signer of the list was not announced: subscribers will ask for consent", "number", number+1)
 		}
 	}
-	err = p.o.Audit(ctx, auditlog.Event{
-		Kind: "list.publish", Evidence: []auditlog.Evidence{auditlog.Document("content", content)},
-		Details: map[string]string{"number": strconv.FormatInt(next.Number, 10), "entries": strconv.Itoa(len(entries))},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	der, err := p.sign(next, content)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := p.archive.Append(ctx, next.Number, der); err != nil {
-		return nil, nil, fmt.Errorf("archiving list %d: %w", next.Number, err)
-	}
-	p.o.Log.Info("list published", "number", next.Number, "entries", len(entries), "next_update", next.NextUpdate)
-	return next, der, nil
+	return p.issue(ctx, next, content, gone)
 }
 
-// Latest returns the latest list and its DER without signing anything, expired
-// or not. Errors: NotFound when there is none; those of [Open].
-func (p *Publisher) Latest(ctx context.Context) (*List, []byte, error) {
+// lost returns in words which entries are gone and why. Errors: ErrLost.
+func lost(oldContent []byte, entries []Entry, why func(Entry) string) (gone []string, err error) {
+	before, err := decode(oldContent)
+	if err != nil {
+		return nil, fmt.Errorf("reading the latest list: %w", err)
+	}
+	kept := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		kept[string(e.Certificate.Raw)] = true
+	}
+	var errs []error
+	for _, e := range before {
+		if kept[string(e.Certificate.Raw)] {
+			continue
+		}
+		reason := ""
+		if why != nil {
+			reason = why(e)
+		}
+		if reason == "" {
+			errs = append(errs, fmt.Errorf("%w: %q of %s", ErrLost, e.Certificate.Subject, e.Member))
+		}
+		gone = append(gone, e.Member+": "+reason)
+	}
+	return gone, errors.Join(errs...)
+}
+
+// issue records, signs and archives next, whose content is encoded already.
+func (p *Publisher) issue(ctx context.Context, next *List, content []byte, gone []string) (*Publication, error) {
+	e := auditlog.Event{
+		Kind: "list.publish", Evidence: []auditlog.Evidence{auditlog.Document("content", content)},
+		Details: map[string]string{"number": strconv.FormatInt(next.Number, 10), "entries": strconv.Itoa(len(next.Entries))},
+	}
+	if len(gone) > 0 {
+		e.Details["removed"] = strconv.Itoa(len(gone))
+		e.Evidence = append(e.Evidence, auditlog.Document("removed", []byte(strings.Join(gone, "\n"))))
+	}
+	if err := p.o.Audit(ctx, e); err != nil {
+		return nil, err
+	}
+	out, err := p.sign(next, content)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.archive.Append(ctx, next.Number, out.DER, map[string][]byte{JSONName: out.Files[1].Body}); err != nil {
+		return nil, fmt.Errorf("archiving list %d: %w", next.Number, err)
+	}
+	p.o.Log.Info("list published", "number", next.Number, "entries", len(next.Entries), "removed", gone, "next_update", next.NextUpdate)
+	p.last = out
+	return out, nil
+}
+
+// Latest returns the latest list without signing anything, expired or not; views
+// that cannot be made again are left out. Errors: NotFound when there is none;
+// those of [Open].
+func (p *Publisher) Latest(ctx context.Context) (*Publication, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, der, err := p.archive.Latest(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	// Its signer need not be valid any more for it to be the latest.
+	l, err := p.reopen(der, p.signer)
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.again(ctx, l, der)
+	if err != nil {
+		p.o.Log.Warn("the latest list is not there in every form", "number", l.Number, "err", err)
+	}
+	return out, nil
+}
+
+// reopen opens a list of ours that may have expired, and its signer with it.
+func (p *Publisher) reopen(der []byte, s Signer) (*List, error) {
 	at := p.o.Now()
-	if end := p.signer.Cert.NotAfter; end.Before(at) {
+	if end := s.Cert.NotAfter; end.Before(at) {
 		at = end
 	}
 	l, err := Open(der, p.roots, at)
 	if errors.Is(err, ErrExpired) {
 		err = nil
 	}
-	return l, der, err
+	return l, err
 }
 
-// sign makes l final and signs it.
-func (p *Publisher) sign(l *List, content []byte) ([]byte, error) {
+// again brings a list that was archived into every form. With an error it returns
+// those that can be had.
+func (p *Publisher) again(ctx context.Context, l *List, der []byte) (*Publication, error) {
+	if p.last != nil && p.last.Hash == l.Hash {
+		return p.last, nil
+	}
+	out := &Publication{List: l, DER: der, Files: []File{{ListName, listType, der}}}
+	signed, err := p.archive.Form(ctx, l.Number, JSONName)
+	if err != nil {
+		return out, err
+	}
+	out.Files = append(out.Files, File{JSONName, joseType, signed})
+	files, err := l.views()
+	if err == nil && !slices.Equal(hashes(files), l.Views) {
+		err = fault.New(fault.Conflict, "its views were made in another way than this version makes them")
+	}
+	if err != nil {
+		return out, err
+	}
+	out.Files = append(out.Files, files...)
+	p.last = out
+	return out, nil
+}
+
+// sign makes l final and signs it: the views first, since their hashes stand in
+// the list, and JSON last, since the hash of the list stands in it.
+func (p *Publisher) sign(l *List, content []byte) (*Publication, error) {
 	// Nobody could verify the list any longer than its signer.
 	if end := p.signer.Cert.NotAfter; end.Before(l.NextUpdate) {
 		l.NextUpdate = end
@@ -191,6 +330,12 @@ func (p *Publisher) sign(l *List, content []byte) ([]byte, error) {
 	if !l.NextUpdate.After(l.IssuedAt) {
 		return nil, fault.New(fault.Unavailable, "signing no list: the signer's certificate expired at %s", p.signer.Cert.NotAfter.Format(time.RFC3339))
 	}
+	l.Issuer, l.Signer, l.Signers = p.signer.Cert.Issuer.String(), keyHash(p.signer.Cert), p.announced()
+	files, err := l.views()
+	if err != nil {
+		return nil, err
+	}
+	l.Views = hashes(files)
 	attributes, err := l.attributes()
 	if err != nil {
 		return nil, err
@@ -199,14 +344,21 @@ func (p *Publisher) sign(l *List, content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Hash = sha256.Sum256(der)
+	signed, err := encodeJSON(l, p.signer)
+	if err != nil {
+		return nil, err
+	}
 	// Nothing leaves that relying parties could not open.
 	_, err = Open(der, p.roots, l.IssuedAt)
+	if err == nil {
+		_, err = OpenJSON(signed, p.roots, l.IssuedAt)
+	}
 	if err == nil {
 		err = p.everywhere(der, l.IssuedAt)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the list just signed: %w", err)
 	}
-	l.Hash = sha256.Sum256(der)
-	return der, nil
+	return &Publication{List: l, DER: der, Files: append([]File{{ListName, listType, der}, {JSONName, joseType, signed}}, files...)}, nil
 }

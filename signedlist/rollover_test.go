@@ -33,7 +33,7 @@ func TestListsFollowARollOver(t *testing.T) {
 		b := &bench{bridge: tt.by, archive: &memory{}, now: noon}
 		signer := issue(t, "List signer", tt.by, signsLists)
 		signer.Chain = append(signer.Chain[:1:1], tt.links...)
-		_, der, err := b.with(signer).Publish(t.Context(), nil)
+		_, der, err := published(b.with(signer).Publish(t.Context(), nil, nil))
 		if err != nil {
 			if tt.good != nil {
 				t.Errorf("%s: %v", tt.name, err)

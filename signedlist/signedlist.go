@@ -15,15 +15,26 @@
 //	2  signed attribute, GeneralizedTime: nextUpdate
 //	3  extension of TrustAnchorInfo, UTF8String: the id of the member
 //	4  signed attribute, OCTET STRING: SHA-256 of the list before; absent in the first
+//	5  signed attribute, SEQUENCE OF SEQUENCE { name UTF8String, hash OCTET STRING }:
+//	   the views of the list with their SHA-256, ordered by name
+//	6  signed attribute, SEQUENCE OF OCTET STRING: SHA-256 of the SubjectPublicKeyInfo
+//	   of each key that may sign the next list, ordered
+//	7  extension of TrustAnchorInfo, SEQUENCE OF OBJECT IDENTIFIER: the bridge's
+//	   levels of assurance that the CA reaches, ordered as text; may be absent
 //
 // The time of issue is the signing time. A list without members is a sequence
 // of none, though RFC 5914 wants at least one: that nobody is trusted any more
 // must be something a bridge can say.
+//
+// The same list is signed as JSON for programs (see [OpenJSON]), and there are
+// views of it in the formats that software imports, which are not signed: their
+// hashes stand in the list.
 package signedlist
 
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"bridge.example/internal/fault"
@@ -46,6 +57,9 @@ type Entry struct {
 	// (policySet); at least one. Paths under none are not to be accepted, and
 	// policies not to be mapped on the way.
 	Policies []x509.OID
+	// Levels are the bridge's levels of assurance that those policies stand for;
+	// none when not known.
+	Levels []x509.OID
 	// MailDomains are the domains whose addresses, and those of all domains
 	// below, the member speaks for (nameConstr); lower case, at least one.
 	MailDomains []string
@@ -62,6 +76,13 @@ type List struct {
 
 	Hash     [sha256.Size]byte // of the list as it was signed
 	Previous [sha256.Size]byte // Hash of the list before; zero in the first
+
+	Issuer string            // name of the CA that certified the signer: the bridge
+	Signer [sha256.Size]byte // of the SubjectPublicKeyInfo that signed
+	// Signers are the keys that may sign the next list, the same way; none in
+	// lists of before there were any.
+	Signers [][sha256.Size]byte
+	Views   []View // ordered by name
 }
 
 // Reasons for refusing a list, all of them Invalid.
@@ -78,11 +99,19 @@ var (
 	ErrRollback = fault.New(fault.Invalid, "list is older than the one in use")
 	// ErrFork: does not continue the history already seen.
 	ErrFork = fault.New(fault.Invalid, "list contradicts the one in use")
+	// ErrUnannounced: by a key that the list in use does not announce. It may have
+	// been announced in between.
+	ErrUnannounced = fault.New(fault.Invalid, "signer of the list was not announced")
+	// ErrView: a file is not the one that the list vouches for.
+	ErrView = fault.New(fault.Invalid, "view does not fit the list")
 )
 
+// ErrLost: an entry would leave the list though nothing was decided about it.
+var ErrLost = fault.New(fault.Conflict, "no decision says why an entry would leave the list")
+
 // Supersedes checks that l may follow old, which was in use: it is the same
-// list, the next one with its hash, or a later one. Errors: ErrRollback,
-// ErrFork.
+// list, the next one with its hash, or a later one, by a signer that old
+// announces. Errors: ErrRollback, ErrFork, ErrUnannounced.
 func (l *List) Supersedes(old *List) error {
 	switch {
 	case l.Number < old.Number:
@@ -91,6 +120,8 @@ func (l *List) Supersedes(old *List) error {
 		return fault.New(fault.Invalid, "two lists with number %d: %w", l.Number, ErrFork)
 	case l.Number == old.Number+1 && l.Previous != old.Hash:
 		return fault.New(fault.Invalid, "number %d was not made from the number %d in use: %w", l.Number, old.Number, ErrFork)
+	case l.Number > old.Number && len(old.Signers) > 0 && !slices.Contains(old.Signers, l.Signer):
+		return fault.New(fault.Invalid, "number %d is signed with key %x, which number %d does not announce: %w", l.Number, l.Signer, old.Number, ErrUnannounced)
 	}
 	return nil
 }

@@ -2,11 +2,13 @@ package signedlist_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -154,20 +156,41 @@ func TestPublishWithANewSigner(t *testing.T) {
 	b := newBench(t)
 	alpha := entry(t, "alpha")
 	b.publish(t, alpha)
-	// Same bridge CA: the list stands, and its successor continues it.
-	b.Publisher = b.with(issue(t, "List signer 2", b.bridge, signsLists))
+	// Another certificate for its key: the list stands.
+	b.signer = issueFor(t, b.signer.Key.(*ecdsa.PrivateKey), "List signer", b.bridge, signsLists)
+	b.SetSigner(*b.signer)
 	if l, _ := b.publish(t, alpha); l.Number != 1 {
 		t.Errorf("got number %d, want 1", l.Number)
 	}
+	// Another key is announced at once, and then continues the list.
+	second := issue(t, "List signer 2", b.bridge, signsLists)
+	if err := b.Announce(second.Key.Public()); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := b.publish(t, alpha)
+	if before.Number != 2 || len(before.Signers) != 2 {
+		t.Errorf("got number %d with %d signers, want 2 with 2", before.Number, len(before.Signers))
+	}
+	b.SetSigner(*second)
+	if l, _ := b.publish(t, alpha); l.Number != 3 || !slices.Contains(before.Signers, l.Signer) {
+		t.Errorf("got number %d by %x", l.Number, l.Signer)
+	}
+	// One that was not announced can take trust away, if need be; those who had
+	// the list before notice.
+	b.Publisher = b.with(issue(t, "List signer 3", b.bridge, signsLists))
+	l, _, err := b.Publish(t.Context(), []signedlist.Entry{alpha})
+	if err != nil || l.Number != 4 || !errors.Is(l.Supersedes(before), signedlist.ErrUnannounced) {
+		t.Errorf("got %+v, %v, want number 4 by a stranger", l, err)
+	}
 	// Another CA: the old list says nothing to those who trust the new one.
 	b.bridge = issue(t, "Bridge 2", nil, ca)
-	b.Publisher = b.with(issue(t, "List signer 3", b.bridge, signsLists))
-	if l, _, err := b.Publish(t.Context(), []signedlist.Entry{alpha}); err != nil || l.Number != 2 {
-		t.Errorf("got %+v, %v, want number 2", l, err)
+	b.Publisher = b.with(issue(t, "List signer 4", b.bridge, signsLists))
+	if l, _, err := b.Publish(t.Context(), []signedlist.Entry{alpha}); err != nil || l.Number != 5 {
+		t.Errorf("got %+v, %v, want number 5", l, err)
 	}
 	// A signer who may not sign lists publishes none.
 	b.Publisher = b.with(issue(t, "Mail signer", b.bridge, signsMail))
-	if l, _, err := b.Publish(t.Context(), nil); err == nil || len(b.archive.lists) != 2 {
+	if l, _, err := b.Publish(t.Context(), nil); err == nil || len(b.archive.lists) != 5 {
 		t.Errorf("got %+v, %v", l, err)
 	}
 }
@@ -370,11 +393,11 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		b.archive = &memory{}
-		again, _, err := b.with(b.signer).Publish(t.Context(), l.Entries)
+		again, _, err := published(b.with(b.signer).Publish(t.Context(), l.Entries, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		again.Hash = l.Hash
+		again.Hash, again.Views = l.Hash, l.Views
 		equal(t, again, l)
 	})
 }

@@ -46,11 +46,12 @@ func writeLists(t *testing.T, dir string) {
 		}
 		defer s.Close()
 		now := func() time.Time { return day.AddDate(0, 0, days) }
-		_, der, err := signedlist.NewPublisher(signer, s.Lists(), signedlist.Options{Now: now}).Publish(context.Background(), entries)
+		left := func(signedlist.Entry) string { return "left" }
+		p, err := signedlist.NewPublisher(signer, s.Lists(), signedlist.Options{Now: now}).Publish(context.Background(), entries, left)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return der
+		return p.DER
 	}
 	first := publish(filepath.Join(dir, "a.db"), 0, alpha)
 	changed := append([]byte(nil), first...)

@@ -46,6 +46,7 @@ var Technologies = []Technology{
 	{"github.com/ThalesGroup/crypto11", []string{"internal/setup/keys"}},
 	{"github.com/miekg/pkcs11", []string{"internal/setup/keys"}},
 	{"golang.org/x/term", []string{"cmd/..."}},
+	{"software.sslmate.com/...", []string{"signedlist"}},
 	{"github.com/goccy/go-yaml/...", []string{"internal/setup/config", "cmd/bridgectl"}},
 	{"bridge.example/internal/lab", []string{"cmd/bridged"}},
 	{"bridge.example/internal/storetest", nil},

@@ -122,11 +122,11 @@ func TestSignersAreRenewed(t *testing.T) {
 			if now := time.Now(); !known || now.After(last.NotAfter) || last.CheckSignatureFrom(s.bridgeCA) != nil {
 				t.Fatalf("at %v a response is signed under a certificate until %v, announced: %v", now, last.NotAfter, known)
 			}
-			_, der, err := publisher.Publish(t.Context(), nil)
+			p, err := publisher.Publish(t.Context(), nil, nil)
 			if err != nil {
 				t.Fatalf("at %v: %v", time.Now(), err)
 			}
-			if _, err := signedlist.Open(der, roots, time.Now()); err != nil {
+			if _, err := signedlist.Open(p.DER, roots, time.Now()); err != nil {
 				t.Fatalf("at %v: %v", time.Now(), err)
 			}
 		}

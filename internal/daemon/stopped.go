@@ -148,7 +148,8 @@ func (s *Stopped) End(ctx context.Context) error {
 			return err
 		}
 		publisher := signedlist.NewPublisher(signers.listing(), s.store.Lists(), signedlist.Options{Log: s.log})
-		if _, _, err := publisher.Publish(ctx, nil); err != nil {
+		ends := func(signedlist.Entry) string { return "the bridge ends" }
+		if _, err := publisher.Publish(ctx, nil, ends); err != nil {
 			return err
 		}
 	}

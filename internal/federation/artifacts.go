@@ -9,6 +9,7 @@ import (
 
 	"bridge.example/crosscert"
 	"bridge.example/membership"
+	"bridge.example/signedlist"
 )
 
 // Artifacts is what the bridge publishes at one moment. It is immutable.
@@ -18,6 +19,9 @@ type Artifacts struct {
 	Ended    bool                   // the bridge: this is what is left of it
 	Signers  []*x509.Certificate    // of the list and of OCSP responses
 
+	// Publication is the list in every form; the fields below are of it. Nil before
+	// the first.
+	Publication    *signedlist.Publication
 	List           []byte // CMS SignedData, DER
 	ListNumber     int64
 	ListIssuedAt   time.Time
@@ -37,6 +41,18 @@ type Artifacts struct {
 
 	once  sync.Once // guards paths
 	paths paths
+}
+
+// show makes a publish p, which may be nil.
+func (a *Artifacts) show(p *signedlist.Publication) {
+	if p == nil {
+		return
+	}
+	a.Publication, a.List = p, p.DER
+	a.ListNumber, a.ListIssuedAt, a.ListNextUpdate = p.Number, p.IssuedAt, p.NextUpdate
+	for _, e := range p.Entries {
+		a.Listed = append(a.Listed, membership.ID(e.Member))
+	}
 }
 
 // Generation is one key of the bridge CA as it is published.
@@ -81,6 +97,7 @@ type Trusted struct {
 	MailDomains   []string
 	Services      []membership.Service // wanted; none means all
 	Policies      []x509.OID           // the member's own that it maps to the bridge's
+	Levels        []x509.OID           // those of the bridge that it maps them to
 	Anchors       []*x509.Certificate  // valid at the moment of reconciliation
 	Intermediates []*x509.Certificate
 	CrossTo       []*x509.Certificate // issued by the bridge to the member's anchors

@@ -90,6 +90,6 @@ type listsOn struct {
 	d disk
 }
 
-func (l listsOn) Append(ctx context.Context, n int64, der []byte) error {
-	return l.d.around(func() error { return l.Archive.Append(ctx, n, der) })
+func (l listsOn) Append(ctx context.Context, n int64, der []byte, forms map[string][]byte) error {
+	return l.d.around(func() error { return l.Archive.Append(ctx, n, der, forms) })
 }

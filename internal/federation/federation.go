@@ -230,17 +230,19 @@ func (f *Federation) reconcile(ctx context.Context) (turn, error) {
 func (f *Federation) publish(ctx context.Context, next *Artifacts) error {
 	old := f.artifacts.Load()
 	crlErr := f.generations(ctx, next)
-	list, der, listErr := f.Publisher.Publish(ctx, entries(next.Trusted))
-	if listErr == nil {
-		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = der, list.Number, list.IssuedAt, list.NextUpdate
-		for _, e := range list.Entries {
-			next.Listed = append(next.Listed, membership.ID(e.Member))
-		}
-	} else {
+	listed := entries(next.Trusted)
+	p, listErr := f.Publisher.Publish(ctx, listed, func(lost signedlist.Entry) string { return f.whyLost(ctx, lost) })
+	if listErr != nil {
 		listErr = fmt.Errorf("publishing the list: %w", listErr)
-		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = old.List, old.ListNumber, old.ListIssuedAt, old.ListNextUpdate
-		next.Listed = old.Listed
+		p = old.Publication
 	}
+	if p == nil { // nothing yet since the start
+		var err error
+		if p, err = f.Publisher.Latest(ctx); err != nil && fault.KindOf(err) != fault.NotFound {
+			listErr = errors.Join(listErr, fmt.Errorf("reading the last list: %w", err))
+		}
+	}
+	next.show(p)
 	return errors.Join(crlErr, listErr)
 }
 

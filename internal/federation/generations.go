@@ -59,15 +59,11 @@ func (f *Federation) generations(ctx context.Context, next *Artifacts) error {
 func (f *Federation) afterTheEnd(ctx context.Context) error {
 	next := &Artifacts{BridgeCA: f.BridgeCA, Root: f.Root(), Signers: f.Signers, Ended: true}
 	errs := []error{f.Directory.SetMounts(nil), f.Responder.SetRoutes(nil), f.generations(ctx, next)}
-	list, der, err := f.Publisher.Latest(ctx)
-	if err == nil {
-		next.List, next.ListNumber, next.ListIssuedAt, next.ListNextUpdate = der, list.Number, list.IssuedAt, list.NextUpdate
-		for _, e := range list.Entries {
-			next.Listed = append(next.Listed, membership.ID(e.Member))
-		}
-	} else {
+	p, err := f.Publisher.Latest(ctx)
+	if err != nil {
 		errs = append(errs, fmt.Errorf("reading the last list: %w", err))
 	}
+	next.show(p)
 	f.artifacts.Store(next)
 	return errors.Join(errs...)
 }

@@ -16,6 +16,7 @@ import (
 	"bridge.example/internal/engine/pathval"
 	"bridge.example/internal/fault"
 	"bridge.example/membership"
+	"bridge.example/signedlist"
 )
 
 // subscriber is a certificate that issuer made for address.
@@ -194,7 +195,7 @@ func TestMemberRekeys(t *testing.T) {
 func TestAfterTheEnd(t *testing.T) {
 	b := open(t, found(t), nil)
 	b.admit(t, application("alpha", newCA(t, "alpha root", nil).cert.Raw))
-	if _, _, err := b.Publisher.Publish(t.Context(), nil); err != nil {
+	if _, err := b.Publisher.Publish(t.Context(), nil, func(signedlist.Entry) string { return "the bridge ends" }); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.authority.End(t.Context()); err != nil {

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"context"
 	"crypto/x509"
 	"slices"
 	"time"
@@ -37,6 +38,9 @@ func trust(m membership.Member, a *membership.Application, at time.Time) Trusted
 		if oid, err := x509.ParseOID(p.Member); err == nil && !slices.ContainsFunc(t.Policies, oid.Equal) {
 			t.Policies = append(t.Policies, oid)
 		}
+		if oid, err := x509.ParseOID(p.Bridge); err == nil && !slices.ContainsFunc(t.Levels, oid.Equal) {
+			t.Levels = append(t.Levels, oid)
+		}
 	}
 	if a.OneWay {
 		return t
@@ -68,11 +72,38 @@ func entries(trusted []Trusted) (out []signedlist.Entry) {
 		for _, anchor := range t.Anchors {
 			out = append(out, signedlist.Entry{
 				Member: string(t.ID), Title: t.Name, Certificate: anchor,
-				Policies: t.Policies, MailDomains: t.MailDomains,
+				Policies: t.Policies, Levels: t.Levels, MailDomains: t.MailDomains,
 			})
 		}
 	}
 	return out
+}
+
+// whyLost says which decision took an entry off the list; "" when none did, which
+// no reconciliation should ever see.
+func (f *Federation) whyLost(ctx context.Context, lost signedlist.Entry) string {
+	m, err := f.Register.Member(ctx, membership.ID(lost.Member))
+	if err != nil {
+		return ""
+	}
+	now, c := f.Now(), lost.Certificate
+	anchors, _ := m.Certificates()
+	switch {
+	case m.Halted:
+		return "halted"
+	case !m.Served():
+		return string(m.State)
+	case m.IsBarred(c.Raw):
+		return "barred"
+	case !slices.ContainsFunc(anchors, c.Equal) || !m.Wants(membership.OnList):
+		return "amended"
+	case now.After(c.NotAfter):
+		return "expired"
+	}
+	if root := f.Root(); root != nil && root.Supports(f.BridgeCA, now) != nil {
+		return "the root does not vouch for the bridge CA" // so that nobody is certified
+	}
+	return ""
 }
 
 // depth is how many certificates lie between c and an anchor that issued it,

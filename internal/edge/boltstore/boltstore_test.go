@@ -99,7 +99,7 @@ func TestReopen(t *testing.T) {
 	if n, err := s.Ledger().NextCRLNumber(t.Context()); n != 1 || err != nil {
 		t.Fatalf("got %d, %v", n, err)
 	}
-	if err := s.Lists().Append(t.Context(), 1, []byte("list")); err != nil {
+	if err := s.Lists().Append(t.Context(), 1, []byte("list"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -92,7 +92,7 @@ func TestBadDisk(t *testing.T) {
 		"CRL number": func() error { _, err := s.Ledger().NextCRLNumber(ctx); return err },
 		"CRL":        func() error { return s.Ledger().PutCRL(ctx, 1, round+1, []byte{1}) },
 		"CA state":   func() error { _, err := s.Ledger().PutState(ctx, crosscert.State{Revision: uint64(round)}); return err },
-		"list":       func() error { return s.Lists().Append(ctx, round+1, []byte{1}) },
+		"list":       func() error { return s.Lists().Append(ctx, round+1, []byte{1}, nil) },
 		"event": func() error {
 			return s.Audit().Append(ctx, uint64(round)+1, []byte{1}, round, []tlog.Hash{{}}, []byte{1})
 		},

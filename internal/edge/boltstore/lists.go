@@ -38,12 +38,35 @@ func (l *Lists) Get(ctx context.Context, n int64) (der []byte, err error) {
 	return der, err
 }
 
+// Form implements [signedlist.Archive].
+func (l *Lists) Form(ctx context.Context, n int64, name string) (form []byte, err error) {
+	err = l.s.view(ctx, func(tx *bolt.Tx) error {
+		if b := tx.Bucket(bucketForms); b != nil { // stores of before there were any have none
+			form = append(form, b.Get(append(number(uint64(n)), name...))...)
+		}
+		if form == nil {
+			return fault.New(fault.NotFound, "no %s of list %d", name, n)
+		}
+		return nil
+	})
+	return form, err
+}
+
 // Append implements [signedlist.Archive].
-func (l *Lists) Append(ctx context.Context, n int64, der []byte) error {
+func (l *Lists) Append(ctx context.Context, n int64, der []byte, forms map[string][]byte) error {
 	return l.s.update(ctx, func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketLists)
 		if last, _ := latest(b); n != last+1 {
 			return fault.New(fault.Conflict, "archiving list %d: the latest is %d", n, last)
+		}
+		beside, err := tx.CreateBucketIfNotExists(bucketForms)
+		if err != nil {
+			return err
+		}
+		for name, form := range forms {
+			if err := beside.Put(append(number(uint64(n)), name...), form); err != nil {
+				return err
+			}
 		}
 		return b.Put(number(uint64(n)), der)
 	})

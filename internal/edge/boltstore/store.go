@@ -40,6 +40,7 @@ var (
 	bucketWatch     = []byte("watch")            // what is kept, as JSON, by its name
 	bucketCRLs      = []byte("crls")             // number → DER; of later generations in crls_2 and so on
 	bucketLists     = []byte("lists")            // number → DER
+	bucketForms     = []byte("list_forms")       // number, name of the file → its bytes
 	bucketEvents    = []byte("audit_events")     // number → event
 	bucketHashes    = []byte("audit_hashes")     // index → hash of the tree over them
 
@@ -79,7 +80,7 @@ func Create(path string) (*Store, error) {
 		return nil, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketKeepers, bucketLedger, bucketWatch, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketEvents, bucketHashes} {
+		for _, name := range [][]byte{bucketMeta, bucketMembers, bucketRevisions, bucketPeople, bucketStates, bucketClaims, bucketDocuments, bucketKeepers, bucketLedger, bucketWatch, bucketOrder, bucketOwners, bucketStages, bucketCRLs, bucketLists, bucketForms, bucketEvents, bucketHashes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

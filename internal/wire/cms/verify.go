@@ -129,7 +129,7 @@ func Verify(der []byte, roots *x509.CertPool, at time.Time) (*Verified, error) {
 	if err := v.take(s, string(d.contentType)); err != nil {
 		return nil, err
 	}
-	v.Chain, err = chain(v.Signer, certs, roots, at)
+	v.Chain, err = Chain(v.Signer, certs, roots, at)
 	return v, err
 }
 
@@ -203,8 +203,10 @@ func stranger(certs, known []*x509.Certificate) *x509.Certificate {
 	}
 }
 
-// chain returns the shortest chain from signer to a root.
-func chain(signer *x509.Certificate, certs []*x509.Certificate, roots *x509.CertPool, at time.Time) ([]*x509.Certificate, error) {
+// Chain returns the shortest chain from signer, who may sign (key usage), over
+// certs to a root at the instant at. Each of certs must have a part in some chain,
+// or link keys of a CA in it. Errors: ErrSigner.
+func Chain(signer *x509.Certificate, certs []*x509.Certificate, roots *x509.CertPool, at time.Time) ([]*x509.Certificate, error) {
 	if roots == nil {
 		return nil, fmt.Errorf("%w: no roots given", ErrSigner) // nil means those of the system to crypto/x509
 	}

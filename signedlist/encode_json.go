@@ -82,21 +82,9 @@ func encodeJSON(l *List, s Signer) ([]byte, error) {
 // OpenJSON is [Open] for the list as signed JSON. Its Hash is that of the list
 // in CMS, so that one may follow the other.
 func OpenJSON(b []byte, roots *x509.CertPool, at time.Time) (*List, error) {
-	signed, err := jws.Verify(b)
-	switch {
-	case errors.Is(err, jws.ErrFormat):
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
-	case signed.Type != jsonType:
-		return nil, fmt.Errorf("%w: content is of type %q", ErrFormat, signed.Type)
-	}
-	chain, err := cms.Chain(signed.Certs[0], signed.Certs, roots, at)
+	signed, err := verifyJSON(b, roots, at)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
-	}
-	if !maySign(chain) {
-		return nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, signed.Certs[0].Subject)
+		return nil, err
 	}
 	l, err := decodeJSON(signed.Payload)
 	if err != nil {
@@ -114,6 +102,27 @@ func OpenJSON(b []byte, roots *x509.CertPool, at time.Time) (*List, error) {
 		return nil, err
 	}
 	return l, err
+}
+
+// verifyJSON checks who signed b, not what it says.
+func verifyJSON(b []byte, roots *x509.CertPool, at time.Time) (*jws.Signed, error) {
+	signed, err := jws.Verify(b)
+	switch {
+	case errors.Is(err, jws.ErrFormat):
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	case signed.Type != jsonType:
+		return nil, fmt.Errorf("%w: content is of type %q", ErrFormat, signed.Type)
+	}
+	chain, err := cms.Chain(signed.Certs[0], signed.Certs, roots, at)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	if !maySign(chain) {
+		return nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, signed.Certs[0].Subject)
+	}
+	return signed, nil
 }
 
 func decodeJSON(payload []byte) (*List, error) {

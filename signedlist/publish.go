@@ -191,7 +191,11 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry, why func(lost 
 		case old.Number != number:
 			return nil, fmt.Errorf("the archive holds list %d as number %d", old.Number, number)
 		case !bytes.Equal(content, oldContent):
-			if gone, err = lost(oldContent, entries, why); err != nil {
+			before, err := p.entriesOf(old, oldContent)
+			if err != nil {
+				return nil, fmt.Errorf("reading the latest list: %w", err)
+			}
+			if gone, err = lost(before, entries, why); err != nil {
 				return nil, err
 			}
 		case err == nil && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, now) == nil && slices.Equal(old.Signers, p.announced()):
@@ -210,12 +214,16 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry, why func(lost 
 	return p.issue(ctx, next, content, gone)
 }
 
-// lost returns in words which entries are gone and why. Errors: ErrLost.
-func lost(oldContent []byte, entries []Entry, why func(Entry) string) (gone []string, err error) {
-	before, err := decode(oldContent)
-	if err != nil {
-		return nil, fmt.Errorf("reading the latest list: %w", err)
+// entriesOf are those of l, which is encoded as content.
+func (p *Publisher) entriesOf(l *List, content []byte) ([]Entry, error) {
+	if p.last != nil && p.last.Hash == l.Hash {
+		return p.last.Entries, nil
 	}
+	return decode(content)
+}
+
+// lost returns in words which entries of before are gone and why. Errors: ErrLost.
+func lost(before, entries []Entry, why func(Entry) string) (gone []string, err error) {
 	kept := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		kept[string(e.Certificate.Raw)] = true
@@ -349,10 +357,11 @@ func (p *Publisher) sign(l *List, content []byte) (*Publication, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing leaves that relying parties could not open.
+	// Nothing leaves that relying parties could not open. What JSON says needs no
+	// second look: it has one encoding.
 	_, err = Open(der, p.roots, l.IssuedAt)
 	if err == nil {
-		_, err = OpenJSON(signed, p.roots, l.IssuedAt)
+		_, err = verifyJSON(signed, p.roots, l.IssuedAt)
 	}
 	if err == nil {
 		err = p.everywhere(der, l.IssuedAt)

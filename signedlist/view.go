@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/sync/errgroup"
+
 	"bridge.example/internal/fault"
 )
 
@@ -45,15 +47,19 @@ var views = []view{
 // views makes every view of l, which was opened or is about to be signed.
 func (l *List) views() ([]File, error) {
 	s := newSheet(l)
-	out := make([]File, 0, len(views))
-	for _, v := range views {
-		body, err := v.encode(s)
-		if err != nil {
-			return nil, fmt.Errorf("making %s: %w", v.name, err)
-		}
-		out = append(out, File{v.name, v.mediaType, body})
+	out := make([]File, len(views))
+	var g errgroup.Group
+	for i, v := range views {
+		g.Go(func() error {
+			body, err := v.encode(s)
+			if err != nil {
+				return fmt.Errorf("making %s: %w", v.name, err)
+			}
+			out[i] = File{v.name, v.mediaType, body}
+			return nil
+		})
 	}
-	return out, nil
+	return out, g.Wait()
 }
 
 // View makes one view of l again. Errors: NotFound when l has no such view, or

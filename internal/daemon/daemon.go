@@ -304,7 +304,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	start("digest", d.board.Run)
 	start("responder", func(ctx context.Context) error { return d.serveHTTP(ctx, d.listeners.responder, d.responder) })
 	start("repository", func(ctx context.Context) error {
-		return d.serveHTTP(ctx, d.listeners.repository, repository.Handler(newFiles(d.federation), repository.Options{Name: d.config.Bridge.Name, Log: d.log}))
+		source := newFiles(d.federation, d.publisher)
+		return d.serveHTTP(ctx, d.listeners.repository, repository.Handler(source, repository.Options{Name: d.config.Bridge.Name, Log: d.log, Old: source.Old}))
 	})
 	a := d.Addrs()
 	d.log.Info("bridge is up", "admin", a.Admin, "directory", a.Directory, "responder", a.Responder, "repository", a.Repository)

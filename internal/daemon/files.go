@@ -1,23 +1,32 @@
 package daemon
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"bridge.example/crosscert"
 	"bridge.example/internal/edge/repository"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/federation"
 	"bridge.example/internal/wire/cms"
+	"bridge.example/signedlist"
 )
 
 // Where the repository publishes, beside the paths of [crosscert], which stand
-// in certificates.
+// in certificates, and those of [ListPathOf].
 const (
-	ListPath     = "/list.p7s"
+	ListPath     = "/" + signedlist.ListName
 	BridgeCAPath = "/bridge-ca.cer"
 )
+
+// ListPathOf is where a form of a list stays for ever. The latest is at "/" and
+// the name, too.
+func ListPathOf(number int64, name string) string { return fmt.Sprintf("/lists/%d/%s", number, name) }
 
 // BridgeCAPathOf is the certificate of one key of the bridge CA from the second
 // on, which is there before it signs anything else; BridgeCAPath has the one that
@@ -27,13 +36,31 @@ func BridgeCAPathOf(generation int) string { return fmt.Sprintf("/bridge-ca-%d.c
 // files shows the federation's artifacts as files. It is a repository.Source.
 type files struct {
 	federation *federation.Federation
+	publisher  *signedlist.Publisher
 
 	mu   sync.Mutex
 	of   *federation.Artifacts // what made was made of
 	made *repository.Files
 }
 
-func newFiles(f *federation.Federation) *files { return &files{federation: f} }
+func newFiles(f *federation.Federation, p *signedlist.Publisher) *files {
+	return &files{federation: f, publisher: p}
+}
+
+// Old is for [repository.Options]: what is at the paths of lists that were
+// followed by others.
+func (s *files) Old(ctx context.Context, path string) (repository.File, error) {
+	none := fault.New(fault.NotFound, "%s is no path of a list", path)
+	rest, ok := strings.CutPrefix(path, "/lists/")
+	digits, name, named := strings.Cut(rest, "/")
+	number, err := strconv.ParseInt(digits, 10, 64)
+	// Each file has one path.
+	if !ok || !named || err != nil || number > s.federation.Artifacts().ListNumber || path != ListPathOf(number, name) {
+		return repository.File{}, none
+	}
+	f, err := s.publisher.Old(ctx, number, name)
+	return repository.File{Path: path, ContentType: f.MediaType, Body: f.Body, Immutable: true}, err
+}
 
 // Files returns the current snapshot.
 func (s *files) Files() *repository.Files {
@@ -51,7 +78,6 @@ const (
 	typeCertificate  = "application/pkix-cert"
 	typeCRL          = "application/pkix-crl"
 	typeCertificates = "application/pkcs7-mime; smime-type=certs-only"
-	typeList         = "application/cms"
 	typePair         = "application/octet-stream" // of a directory attribute; it has none of its own
 )
 
@@ -79,10 +105,12 @@ func published(a *federation.Artifacts, old *repository.Files) (out []repository
 			add(repository.File{Path: path, ContentType: typeCertificates, Body: der})
 		}
 	}
-	list := repository.File{Path: ListPath, ContentType: typeList, Body: a.List, Modified: a.ListIssuedAt, Expires: a.ListNextUpdate}
-	add(list)
-	list.Path, list.Immutable = fmt.Sprintf("/lists/%d.p7s", a.ListNumber), true
-	add(list)
+	if p := a.Publication; p != nil {
+		for _, f := range p.Files {
+			add(repository.File{Path: "/" + f.Name, ContentType: f.MediaType, Body: f.Body, Modified: p.IssuedAt, Expires: p.NextUpdate})
+			add(repository.File{Path: ListPathOf(p.Number, f.Name), ContentType: f.MediaType, Body: f.Body, Modified: p.IssuedAt, Immutable: true})
+		}
+	}
 	add(repository.File{Path: BridgeCAPath, ContentType: typeCertificate, Body: a.BridgeCA.Raw, Modified: a.BridgeCA.NotBefore})
 	if r := a.Root; r != nil {
 		add(repository.File{Path: crosscert.RootPath, ContentType: typeCertificate, Body: r.Certificate.Raw, Modified: r.Certificate.NotBefore})

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"bridge.example/internal/fault"
 )
 
 // maxAge bounds how long a path whose content changes is kept by caches, so
@@ -58,13 +60,36 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	f, ok := files.byPath[r.URL.Path]
 	if !ok {
-		http.Error(w, "nothing is published here; / lists what is", http.StatusNotFound)
-		return
+		var err error
+		switch f, err = h.old(r); {
+		case fault.KindOf(err) == fault.NotFound:
+			http.Error(w, "nothing is published here; / lists what is", http.StatusNotFound)
+			return
+		case r.Context().Err() != nil:
+			return // nobody listens any more
+		case err != nil:
+			h.o.Log.Error("reading an old file", "path", r.URL.Path, "err", err)
+			header.Set("Retry-After", "60")
+			http.Error(w, "not to be had now", http.StatusServiceUnavailable)
+			return
+		}
 	}
 	header.Set("Content-Type", f.ContentType)
 	header.Set("ETag", f.etag)
 	header.Set("Cache-Control", cacheControl(f.File, h.o.Now()))
 	http.ServeContent(w, r, "", f.Modified, bytes.NewReader(f.Body))
+}
+
+// old is what Options.Old has for r.
+func (h *handler) old(r *http.Request) (file, error) {
+	if h.o.Old == nil {
+		return file{}, fault.New(fault.NotFound, "there are no old files")
+	}
+	f, err := h.o.Old(r.Context(), r.URL.Path)
+	if err != nil {
+		return file{}, err
+	}
+	return file{f, etag(f.Body)}, nil
 }
 
 // cacheControl never lets a cache keep what has expired.

@@ -4,12 +4,14 @@ package repository
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // File is one file that is published.
@@ -36,12 +38,26 @@ type file struct {
 // NewFiles returns the set of fs.
 func NewFiles(fs []File) *Files {
 	out := &Files{byPath: make(map[string]file, len(fs)), sorted: slices.Clone(fs)}
+	type body struct {
+		start *byte
+		size  int
+	}
+	etags := make(map[body]string, len(fs)) // large ones are at two paths
 	for _, f := range fs {
-		h := sha256.Sum256(f.Body)
-		out.byPath[f.Path] = file{f, `"` + hex.EncodeToString(h[:]) + `"`}
+		b := body{unsafe.SliceData(f.Body), len(f.Body)}
+		if etags[b] == "" {
+			etags[b] = etag(f.Body)
+		}
+		out.byPath[f.Path] = file{f, etags[b]}
 	}
 	slices.SortFunc(out.sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return out
+}
+
+// etag is a strong validator (RFC 9110 §8.8.3).
+func etag(body []byte) string {
+	h := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(h[:]) + `"`
 }
 
 // ModifiedUnless returns when the file at path was modified if it holds body,
@@ -64,4 +80,8 @@ type Options struct {
 	Name string           // of the bridge, on the index page
 	Now  func() time.Time // what lifetimes are counted from; time.Now when nil
 	Log  *slog.Logger     // slog.Default when nil
+	// Old returns a file that is in the set no more, but never changes: whoever
+	// knows its path may still ask for it. Errors: NotFound, others as they come.
+	// Nil when there is none.
+	Old func(ctx context.Context, path string) (File, error)
 }

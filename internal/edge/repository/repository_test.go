@@ -1,6 +1,8 @@
 package repository_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"bridge.example/internal/edge/repository"
+	"bridge.example/internal/fault"
 )
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -71,6 +74,44 @@ func TestServe(t *testing.T) {
 		r := get(h, tt.method, tt.path, tt.header...)
 		if got := body(t, r); r.StatusCode != tt.code || got != tt.body {
 			t.Errorf("%s: got %d %q, want %d %q", tt.name, r.StatusCode, got, tt.code, tt.body)
+		}
+	}
+}
+
+// TestOld asks for what is not in the set.
+func TestOld(t *testing.T) {
+	h := repository.Handler(fixed{repository.NewFiles([]repository.File{list()})}, repository.Options{
+		Log: slog.New(slog.DiscardHandler),
+		Old: func(_ context.Context, path string) (repository.File, error) {
+			switch path {
+			case "/lists/1/list.p7s":
+				return repository.File{Path: path, ContentType: "application/cms", Body: []byte("0123456789"), Immutable: true}, nil
+			case "/lists/2/list.p7s":
+				return repository.File{}, errors.New("the disk is gone")
+			}
+			return repository.File{}, fault.New(fault.NotFound, "nothing")
+		},
+	})
+	etag := get(h, "GET", "/list.p7s").Header.Get("ETag")
+	for _, tt := range []struct {
+		name, method, path string
+		header             []string
+		code               int
+		body               string
+	}{
+		{"one", "GET", "/lists/1/list.p7s", nil, 200, "0123456789"},
+		{"its header", "HEAD", "/lists/1/list.p7s", nil, 200, ""},
+		{"what the client has from the other path", "GET", "/lists/1/list.p7s", []string{"If-None-Match", etag}, 304, ""},
+		{"a range", "GET", "/lists/1/list.p7s", []string{"Range", "bytes=-2"}, 206, "89"},
+		{"one that cannot be read", "GET", "/lists/2/list.p7s", nil, 503, "not to be had now\n"},
+		{"one that never was", "GET", "/lists/3/list.p7s", nil, 404, "nothing is published here; / lists what is\n"},
+	} {
+		r := get(h, tt.method, tt.path, tt.header...)
+		if got := body(t, r); r.StatusCode != tt.code || got != tt.body {
+			t.Errorf("%s: got %d %q, want %d %q", tt.name, r.StatusCode, got, tt.code, tt.body)
+		}
+		if cc := r.Header.Get("Cache-Control"); (cc == "public, max-age=31536000, immutable") != (tt.code < 400) && tt.code != 304 {
+			t.Errorf("%s: got Cache-Control %q", tt.name, cc)
 		}
 	}
 }

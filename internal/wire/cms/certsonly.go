@@ -32,7 +32,7 @@ func CertsOnly(certs []*x509.Certificate) ([]byte, error) {
 	})
 }
 
-// ParseCertsOnly returns the certificates and CRLs of a bundle, at most 10,000
+// ParseCertsOnly returns the certificates and CRLs of a bundle, at most 50,000
 // together, as they stand in it: what is not of X.509 is left out, what is may
 // still be malformed, and nothing vouches for any. The bundle may be BER, as
 // RFC 5652 §2 allows. The results refer to b. Errors: ErrFormat.

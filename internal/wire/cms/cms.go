@@ -20,7 +20,7 @@ import (
 // Bounds on what is read.
 const (
 	maxBytes             = 64 << 20 // of a whole message
-	maxBundle            = 10_000   // certificates in a bundle
+	maxBundle            = 50_000   // certificates in a bundle
 	maxChain             = 16       // certificates beside a signature
 	maxAttributes        = 32
 	maxAttributeValues   = 32

@@ -3,6 +3,7 @@ package signedlist
 import (
 	"bytes"
 	"cmp"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -141,6 +142,21 @@ func (l *List) check() error {
 func compareViews(a, b View) int { return cmp.Compare(a.Name, b.Name) }
 
 func compareHashes(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) }
+
+// Announces reports whether key may sign the list after l.
+func (l *List) Announces(key crypto.PublicKey) bool {
+	h, err := hashOf(key)
+	return err == nil && slices.Contains(l.Signers, h)
+}
+
+// hashOf is how a list names a key.
+func hashOf(key crypto.PublicKey) (h [sha256.Size]byte, err error) {
+	spki, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return h, err
+	}
+	return sha256.Sum256(spki), nil
+}
 
 // keyHash is how a list names the key of c.
 func keyHash(c *x509.Certificate) [sha256.Size]byte { return sha256.Sum256(c.RawSubjectPublicKeyInfo) }

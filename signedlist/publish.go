@@ -129,11 +129,11 @@ func (p *Publisher) SetSigner(s Signer) {
 func (p *Publisher) Announce(keys ...crypto.PublicKey) error {
 	var next [][sha256.Size]byte
 	for _, k := range keys {
-		spki, err := x509.MarshalPKIXPublicKey(k)
+		h, err := hashOf(k)
 		if err != nil {
 			return fault.New(fault.Invalid, "announcing a signer of lists: %w", err)
 		}
-		next = append(next, sha256.Sum256(spki))
+		next = append(next, h)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

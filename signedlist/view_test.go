@@ -159,12 +159,13 @@ func TestEveryByteOfJSONCounts(t *testing.T) {
 	p := b.issueOf(t, entry(t, "alpha"))
 	good, roots := p.Files[1].Body, b.roots()
 	for i := range good {
-		for _, by := range []byte{1, good[i] ^ '\n'} {
-			changed := bytes.Clone(good)
-			changed[i] ^= by
-			if l, err := signedlist.OpenJSON(changed, roots, noon); err == nil || l != nil {
-				t.Errorf("accepted with byte %d changed from %q to %q", i, good[i], changed[i])
-			}
+		changed := bytes.Clone(good)
+		changed[i] ^= 1
+		if i%7 == 0 {
+			changed[i] = '\n' // decoders of base64 pass over it
+		}
+		if l, err := signedlist.OpenJSON(changed, roots, noon); err == nil || l != nil {
+			t.Errorf("accepted with byte %d changed from %q to %q", i, good[i], changed[i])
 		}
 	}
 	for _, extra := range []string{"\n", "=", " ", "A"} {

@@ -114,11 +114,19 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 	if d.signers, err = newSigners(ctx, d.authority, statedir.Dir(c.State), m, d.log); err != nil {
 		return err
 	}
+	if err := d.signers.mayFollow(ctx, d.store.Lists(), m.nextListSigner); err != nil {
+		return err
+	}
 	if _, err := d.signers.renew(ctx); err != nil {
 		return err
 	}
 	d.signers.respond()
 	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Audit: d.audit.Act, Log: d.log})
+	if m.nextListSigner != nil {
+		if err := d.publisher.Announce(m.nextListSigner); err != nil {
+			return err
+		}
+	}
 	if d.directory, err = vdir.New(c.Directory.Suffix, d.directoryOptions()); err != nil {
 		return err
 	}

@@ -2,17 +2,108 @@ package daemon_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"bridge.example/internal/daemon"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/config"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/signedlist"
 )
+
+// TestListSignerIsReplaced announces another key, and then signs with it.
+func TestListSignerIsReplaced(t *testing.T) {
+	b := start(t, "o=bridge", func(*config.Config) {})
+	anchor, err := b.dir.ReadCertificate(statedir.BridgeCA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(anchor)
+	c, err := config.LoadFile(b.dir.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := keyFile(t)
+	var last *signedlist.List
+	step := func(name, listSigner, nextSigner string, announced int, want int64) {
+		t.Helper()
+		if err := b.stop(); err != nil {
+			t.Fatal(err)
+		}
+		c.Keys.ListSigner, c.Keys.NextListSigner = listSigner, nextSigner
+		b.run(t, c)
+		l, err := signedlist.Open(b.fetch(t, daemon.ListPath), roots, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Number != want || len(l.Signers) != announced {
+			t.Errorf("%s: got list %d with %d signers, want %d with %d", name, l.Number, len(l.Signers), want, announced)
+		}
+		if last != nil {
+			if err := l.Supersedes(last); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		last = l
+	}
+	step("before", "", "", 1, 1)
+	step("announced", "", next, 2, 2)
+	step("announced still", "", next, 2, 2)
+	old := last.Signer
+	for _, wrong := range []string{b.dir.Key(statedir.OCSPSigner), b.dir.Key(statedir.BridgeCA)} {
+		if err := b.stop(); err != nil {
+			t.Fatal(err)
+		}
+		c.Keys.ListSigner = wrong
+		if _, err := daemon.New(t.Context(), c, "test", slog.New(slog.DiscardHandler)); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "does not announce it") {
+			t.Errorf("another's key: got %v, want Invalid", err)
+		}
+	}
+	step("replaced", next, "", 1, 3)
+	step("replaced still", next, "", 1, 3)
+	if last.Signer == old {
+		t.Error("the old key signs still")
+	}
+	// The new one is lost. Subscribers are asked whether they agree.
+	before, third := last, keyFile(t)
+	last = nil
+	step("replaced without notice", third, third, 1, 4)
+	if err := last.Supersedes(before); !errors.Is(err, signedlist.ErrUnannounced) {
+		t.Errorf("got %v, want ErrUnannounced", err)
+	}
+}
+
+// keyFile makes a key.
+func keyFile(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // TestListsArePublished fetches every form of the latest list and of the one
 // before, as relying parties do.

@@ -29,8 +29,9 @@ type material struct {
 	bridgeCA               *x509.Certificate // of the first key
 	bridgeKeys             map[int]crypto.Signer
 	listSigner, ocspSigner pair
-	audit                  crypto.Signer // nil when it is yet to be made
-	passphrase             []byte        // of key files
+	nextListSigner         crypto.PublicKey // nil when none is announced
+	audit                  crypto.Signer    // nil when it is yet to be made
+	passphrase             []byte           // of key files
 	adminServer            tls.Certificate
 	adminCA                pair
 	root                   *root       // nil when the bridge CA signed itself
@@ -60,6 +61,7 @@ func load(c *config.Config, s *crosscert.State) (*material, error) {
 		current = r.bridgeKeys(m, *s, c.Keys.BridgeCA)
 	}
 	m.listSigner, m.ocspSigner = r.signer(statedir.ListSigner, c.Keys.ListSigner), r.signer(statedir.OCSPSigner, c.Keys.OCSPSigner)
+	m.nextListSigner = r.public(c.Keys.NextListSigner)
 	server := r.pair(statedir.AdminServer, "")
 	if !r.denied {
 		m.audit, err = openAuditKey(c, passphrase)
@@ -123,6 +125,20 @@ func (r *reader) signer(name, locator string) pair {
 	return r.pair(name, locator)
 }
 
+// public reads the public half of a key, nil when locator is empty.
+func (r *reader) public(locator string) crypto.PublicKey {
+	if locator == "" || r.ended || r.denied {
+		return nil
+	}
+	key, err := keys.Open(locator, r.passphrase)
+	r.denied = fault.KindOf(err) == fault.Denied && err != nil
+	if err != nil {
+		r.problem(err)
+		return nil
+	}
+	return key.Public()
+}
+
 func (r *reader) pair(name, locator string) pair {
 	if r.denied {
 		return pair{}
@@ -177,7 +193,9 @@ func readPair(d statedir.Dir, name, locator string, passphrase []byte, expired b
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return pair{}, err
 	}
-	if !samePublicKey(p.key.Public(), p.cert.PublicKey) {
+	// A list signer named in the configuration may be new: see mayFollow.
+	isNew := name == statedir.ListSigner && locator != d.Key(name)
+	if !isNew && !samePublicKey(p.key.Public(), p.cert.PublicKey) {
 		return pair{}, fault.New(fault.Invalid, "the key of %s is not the one in certificate %s", name, d.Certificate(name))
 	}
 	if now := time.Now(); now.Before(p.cert.NotBefore) || now.After(p.cert.NotAfter) && !expired {

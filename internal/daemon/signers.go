@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -10,9 +11,11 @@ import (
 	"time"
 
 	"bridge.example/crosscert"
+	"bridge.example/internal/fault"
 	"bridge.example/internal/setup/statedir"
 	"bridge.example/internal/wire/cms"
 	"bridge.example/internal/wire/ocsp"
+	"bridge.example/signedlist"
 )
 
 const (
@@ -23,9 +26,10 @@ const (
 	renewEvery = 24 * time.Hour
 )
 
-// signers are the bridge's own. Their keys stay; their certificates, of a year,
-// are renewed. Relying parties check signatures up to the bridge CA, so no one
-// needs to know.
+// signers are the bridge's own. Their keys stay, unless the operator names
+// another for lists, which they announce before; their certificates, of a year, are
+// renewed. Relying parties check signatures up to the bridge CA, so no one needs to
+// know.
 type signers struct {
 	authority *crosscert.Authority
 	dir       statedir.Dir
@@ -59,6 +63,28 @@ func newSigners(ctx context.Context, a *crosscert.Authority, dir statedir.Dir, m
 	}
 	s.respond()
 	return s, nil
+}
+
+// mayFollow checks a key of the list signer's that is not in its certificate: the
+// latest list has to announce it. Where the key before is lost, and no list can,
+// the operator names the new one as the next, too. A wrong key, named by mistake,
+// is neither.
+func (s *signers) mayFollow(ctx context.Context, lists signedlist.Archive, next crypto.PublicKey) error {
+	if s.list.key == nil || samePublicKey(s.list.key.Public(), s.list.cert.PublicKey) {
+		return nil
+	}
+	if samePublicKey(s.list.key.Public(), next) {
+		s.log.Warn("the key of the list signer is replaced without notice")
+		return nil
+	}
+	latest, err := signedlist.NewPublisher(s.listing(), lists, signedlist.Options{Log: s.log}).Latest(ctx)
+	if err == nil && !latest.Announces(s.list.key.Public()) {
+		err = fault.New(fault.Invalid, "list %d does not announce it", latest.Number)
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "keys.list_signer is not the key in the certificate of the list signer, and may not follow it: %w; name it as keys.next_list_signer first", err)
+	}
+	return nil
 }
 
 // respond has OCSP responses signed under the newest certificate; nothing signs
@@ -112,7 +138,8 @@ func (s *signers) run(ctx context.Context, announce func(context.Context) error)
 }
 
 // renew obtains new certificates, for the same keys, in place of those that end
-// soon or come from a key of the bridge CA that has rolled over, and keeps them
+// soon, come from a key of the bridge CA that has rolled over, or are for a list
+// signer's key that another has followed, and keeps them
 // in the state directory. It reports whether there is a new one, even if the
 // error says that another could not be had, or kept.
 func (s *signers) renew(ctx context.Context) (renewed bool, err error) {
@@ -136,7 +163,7 @@ func (s *signers) renew(ctx context.Context) (renewed bool, err error) {
 	} {
 		// One that ends with the bridge CA cannot be had for longer.
 		lasts := time.Now().Add(renewAhead).Before(r.pair.cert.NotAfter) || !r.pair.cert.NotAfter.Before(s.bridgeCA.NotAfter)
-		if lasts && r.pair.cert.CheckSignatureFrom(s.bridgeCA) == nil {
+		if lasts && samePublicKey(r.pair.key.Public(), r.pair.cert.PublicKey) && r.pair.cert.CheckSignatureFrom(s.bridgeCA) == nil {
 			continue
 		}
 		cert, err := s.authority.IssueSigner(ctx, crosscert.SignerRequest{

@@ -78,6 +78,11 @@ type Keys struct {
 	BridgeCA   string `yaml:"bridge_ca"`
 	ListSigner string `yaml:"list_signer"`
 	OCSPSigner string `yaml:"ocsp_signer"`
+	// NextListSigner is the key, named in the same way, that is to sign lists after
+	// this one: they announce it, and subscribers refuse a signer that was not.
+	// When it becomes ListSigner, the daemon certifies it. Named in both places, it
+	// replaces a key that is lost. Default none.
+	NextListSigner string `yaml:"next_list_signer"`
 	// AuditLog signs the checkpoints of the audit log: Ed25519, or ECDSA on
 	// P-256, and never changed, since it is by what the log is known.
 	AuditLog string `yaml:"audit_log"`
@@ -259,7 +264,7 @@ func (c *Config) defaults(dir string) {
 	if c.Directory.MaxConnectionsPerAddress == 0 {
 		c.Directory.MaxConnectionsPerAddress = 100
 	}
-	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile, &c.Keys.BridgeCA, &c.Keys.ListSigner, &c.Keys.OCSPSigner, &c.Keys.AuditLog} {
+	for _, path := range []*string{&c.State, &c.Directory.Certificate, &c.Directory.Key, &c.Keys.PassphraseFile, &c.Keys.BridgeCA, &c.Keys.ListSigner, &c.Keys.NextListSigner, &c.Keys.OCSPSigner, &c.Keys.AuditLog} {
 		if *path != "" && !filepath.IsAbs(*path) && !strings.HasPrefix(*path, "pkcs11:") {
 			*path = filepath.Join(dir, *path)
 		}

@@ -65,7 +65,11 @@ func TestSign(t *testing.T) {
 			len(got.Certs) != 2 || !got.Certs[0].Equal(want.Certs[0]) || !got.Certs[1].Equal(other) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
-		for i := range b {
+		step := 1
+		if name != "ES256" {
+			step = 11 // the slow ones
+		}
+		for i := 0; i < len(b); i += step {
 			changed := bytes.Clone(b)
 			changed[i] ^= 1
 			if _, err := jws.Verify(changed); err == nil {

@@ -44,7 +44,7 @@ type Publisher struct {
 	next   [][sha256.Size]byte // keys announced beside the signer's
 	last   *Publication        // nil when there was none since the start
 
-	old history
+	making chan struct{} // room for whoever makes a view of an old list
 }
 
 // Publication is a list in every form, all from one moment. It is immutable.
@@ -93,7 +93,7 @@ func NewPublisher(s Signer, a Archive, o Options) *Publisher {
 			}
 		}
 	}
-	return &Publisher{signer: s, roots: only(root), others: others, archive: a, o: o, old: newHistory()}
+	return &Publisher{signer: s, roots: only(root), others: others, archive: a, o: o, making: make(chan struct{}, 1)}
 }
 
 func only(root *x509.Certificate) *x509.CertPool {
@@ -102,13 +102,18 @@ func only(root *x509.Certificate) *x509.CertPool {
 	return pool
 }
 
-// everywhere reports whether a list can be opened under the other anchors, too.
-func (p *Publisher) everywhere(der []byte, at time.Time) error {
+// everywhere reports whether a list can be opened under the other anchors, too;
+// signed is the same as JSON, nil if that needs no look.
+func (p *Publisher) everywhere(der, signed []byte, at time.Time) error {
 	for _, root := range p.others {
 		if at.After(root.NotAfter) {
 			continue
 		}
-		if _, _, err := open(der, only(root), at); err != nil {
+		_, _, err := open(der, only(root), at)
+		if err == nil && signed != nil {
+			_, err = verifyJSON(signed, only(root), at)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -198,7 +203,7 @@ func (p *Publisher) Publish(ctx context.Context, entries []Entry, why func(lost 
 			if gone, err = lost(before, entries, why); err != nil {
 				return nil, err
 			}
-		case err == nil && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, now) == nil && slices.Equal(old.Signers, p.announced()):
+		case err == nil && now.Before(old.IssuedAt.Add(p.o.Refresh)) && p.everywhere(latest, nil, now) == nil && slices.Equal(old.Signers, p.announced()):
 			old.Entries = entries
 			again, err := p.again(ctx, old, latest)
 			if err == nil {
@@ -364,7 +369,7 @@ func (p *Publisher) sign(l *List, content []byte) (*Publication, error) {
 		_, err = verifyJSON(signed, p.roots, l.IssuedAt)
 	}
 	if err == nil {
-		err = p.everywhere(der, l.IssuedAt)
+		err = p.everywhere(der, signed, l.IssuedAt)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the list just signed: %w", err)

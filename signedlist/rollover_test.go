@@ -33,7 +33,7 @@ func TestListsFollowARollOver(t *testing.T) {
 		b := &bench{bridge: tt.by, archive: &memory{}, now: noon}
 		signer := issue(t, "List signer", tt.by, signsLists)
 		signer.Chain = append(signer.Chain[:1:1], tt.links...)
-		_, der, err := published(b.with(signer).Publish(t.Context(), nil, nil))
+		p, err := b.with(signer).Publish(t.Context(), nil, nil)
 		if err != nil {
 			if tt.good != nil {
 				t.Errorf("%s: %v", tt.name, err)
@@ -41,13 +41,17 @@ func TestListsFollowARollOver(t *testing.T) {
 			continue // nothing leaves that nobody could open
 		}
 		for _, root := range tt.good {
-			if _, err := signedlist.Open(der, pool(root.Cert), noon); err != nil {
+			_, err := signedlist.Open(p.DER, pool(root.Cert), noon)
+			_, jsonErr := signedlist.OpenJSON(p.Files[1].Body, pool(root.Cert), noon)
+			if err := errors.Join(err, jsonErr); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}
 		for _, root := range tt.bad {
-			if _, err := signedlist.Open(der, pool(root.Cert), noon); !errors.Is(err, signedlist.ErrSignature) {
-				t.Errorf("%s: opened with the wrong anchor: %v", tt.name, err)
+			_, err := signedlist.Open(p.DER, pool(root.Cert), noon)
+			_, jsonErr := signedlist.OpenJSON(p.Files[1].Body, pool(root.Cert), noon)
+			if !errors.Is(err, signedlist.ErrSignature) || !errors.Is(jsonErr, signedlist.ErrSignature) {
+				t.Errorf("%s: opened with the wrong anchor: %v, %v", tt.name, err, jsonErr)
 			}
 		}
 	}

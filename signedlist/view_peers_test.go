@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"bridge.example/internal/wire/jws"
 	"bridge.example/signedlist"
 )
 
@@ -99,6 +101,7 @@ func odd(t *testing.T, member string) []byte {
 		pkix.RelativeDistinguishedNameSET{attribute(6, 19, "DE")},
 		pkix.RelativeDistinguishedNameSET{attribute(10, 20, "T61 \xd6RG")},
 		pkix.RelativeDistinguishedNameSET{attribute(11, 30, "\x00\xdc\x00N\x00 \x00 \x20\xac"), attribute(11, 12, "a")},
+		pkix.RelativeDistinguishedNameSET{attribute(11, 30, "\x00c\x00b"), attribute(11, 12, "xyz")}, // in the other order when folded
 		pkix.RelativeDistinguishedNameSET{attribute(3, 12, " Wurzel  der\tÖffentlichen  "+strings.ToUpper(member)+" ")})
 }
 
@@ -169,6 +172,40 @@ func TestOpenSSLReadsViews(t *testing.T) {
 	p.run(nil, "tar", "-xzf", "anchors-openssl.tar.gz")
 	p.run([]string{"user.pem: OK"}, "openssl", "verify", "-purpose", "smimesign", "-no-CAfile", "-no-CAstore", "-CApath", "anchors", "user.pem")
 	p.refuses("unable to get local issuer", "openssl", "verify", "-no-CAfile", "-no-CAstore", "-CApath", "anchors", "stranger.pem")
+}
+
+func TestOpenSSLVerifiesJSON(t *testing.T) {
+	p := newPeers(t, plain)
+	signed, err := os.ReadFile(filepath.Join(p.dir, "list.jws"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jws.Verify(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := bytes.LastIndexByte(signed, '.')
+	raw, err := base64.RawURLEncoding.DecodeString(string(signed[end+1:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := len(raw) / 2 // r and s; openssl wants them in DER
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKIXPublicKey(v.Certs[0].PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key}))
+	p.write("signature", der)
+	p.write("input", signed[:end])
+	verify := []string{"dgst", "-sha256", "-verify", "key.pem", "-signature", "signature", "input"}
+	p.run([]string{"Verified OK"}, "openssl", verify...)
+	signed[end/2] ^= 1
+	p.write("input", signed[:end])
+	p.refuses("Verification failure", "openssl", verify...)
 }
 
 func TestJavaReadsTrustStore(t *testing.T) {

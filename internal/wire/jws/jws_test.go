@@ -109,6 +109,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"four parts":            {append(bytes.Clone(good), ".AA"...), jws.ErrFormat},
 		"no signature":          {bytes.Join([][]byte{parts[0], parts[1], nil}, []byte(".")), jws.ErrSignature},
 		"a line feed":           {append(bytes.Clone(good), '\n'), jws.ErrFormat},
+		"another last digit":    {append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]+1), jws.ErrFormat},
 		"padding":               {append(bytes.Clone(good), '='), jws.ErrFormat},
 		"no header":             {with(""), jws.ErrFormat},
 		"no algorithm":          {with(string(bytes.Replace(head, []byte("ES256"), []byte("none"), 1))), jws.ErrFormat},

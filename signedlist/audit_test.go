@@ -20,7 +20,7 @@ func TestNoRecordNoList(t *testing.T) {
 	p := signedlist.NewPublisher(*b.signer, b.archive, signedlist.Options{
 		Now: func() time.Time { return b.now },
 		Audit: func(_ context.Context, e auditlog.Event) error {
-			kinds = append(kinds, e.Kind+" "+e.Details["number"])
+			kinds = append(kinds, e.Kind+" "+e.Details["number"]+e.Details["removed"])
 			return full
 		},
 	})
@@ -37,6 +37,15 @@ func TestNoRecordNoList(t *testing.T) {
 		}
 	}
 	if len(kinds) != 1 || kinds[0] != "list.publish 1" {
+		t.Errorf("got events %q", kinds)
+	}
+	// Who left, and why, is told.
+	for _, entries := range [][]signedlist.Entry{{entry(t, "alpha"), entry(t, "beta")}, nil} {
+		if _, err := p.Publish(t.Context(), entries, left); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(kinds) != 3 || kinds[2] != "list.publish 3alpha: left, beta: left" {
 		t.Errorf("got events %q", kinds)
 	}
 }

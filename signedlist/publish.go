@@ -250,6 +250,10 @@ func lost(before, entries []Entry, why func(Entry) string) (gone []string, err e
 	return gone, errors.Join(errs...)
 }
 
+// maxTold is how many entries that left an audit event names; the decisions about
+// their members are events of their own.
+const maxTold = 100
+
 // issue records, signs and archives next, whose content is encoded already.
 func (p *Publisher) issue(ctx context.Context, next *List, content []byte, gone []string) (*Publication, error) {
 	e := auditlog.Event{
@@ -257,8 +261,10 @@ func (p *Publisher) issue(ctx context.Context, next *List, content []byte, gone 
 		Details: map[string]string{"number": strconv.FormatInt(next.Number, 10), "entries": strconv.Itoa(len(next.Entries))},
 	}
 	if len(gone) > 0 {
-		e.Details["removed"] = strconv.Itoa(len(gone))
-		e.Evidence = append(e.Evidence, auditlog.Document("removed", []byte(strings.Join(gone, "\n"))))
+		e.Details["removed"] = strings.Join(gone[:min(len(gone), maxTold)], ", ")
+		if more := len(gone) - maxTold; more > 0 {
+			e.Details["removed"] += fmt.Sprintf(", and %d more", more)
+		}
 	}
 	if err := p.o.Audit(ctx, e); err != nil {
 		return nil, err
@@ -270,7 +276,7 @@ func (p *Publisher) issue(ctx context.Context, next *List, content []byte, gone 
 	if err := p.archive.Append(ctx, next.Number, out.DER, map[string][]byte{JSONName: out.Files[1].Body}); err != nil {
 		return nil, fmt.Errorf("archiving list %d: %w", next.Number, err)
 	}
-	p.o.Log.Info("list published", "number", next.Number, "entries", len(next.Entries), "removed", gone, "next_update", next.NextUpdate)
+	p.o.Log.Info("list published", "number", next.Number, "entries", len(next.Entries), "removed", len(gone), "next_update", next.NextUpdate)
 	p.last = out
 	return out, nil
 }

@@ -2,12 +2,16 @@ package federation_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"bridge.example/internal/engine/auditlog"
 	"bridge.example/internal/setup/keys"
 	"bridge.example/internal/setup/statedir"
+	"bridge.example/membership"
 	"bridge.example/signedlist"
 )
 
@@ -63,4 +67,42 @@ func TestUnexplainedLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.reconcile(t)
+}
+
+// TestWhyEntriesLeave has the audit log tell it.
+func TestWhyEntriesLeave(t *testing.T) {
+	dir := found(t)
+	b := open(t, dir, nil)
+	d := statedir.Dir(dir)
+	cert, certErr := d.ReadCertificate(statedir.ListSigner)
+	key, keyErr := keys.Open(d.Key(statedir.ListSigner), nil)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		t.Fatal(err)
+	}
+	var why string
+	b.Publisher = signedlist.NewPublisher(signedlist.Signer{Cert: cert, Key: key}, b.lists, signedlist.Options{
+		Now: func() time.Time { return b.now },
+		Audit: func(_ context.Context, e auditlog.Event) error {
+			why = e.Details["removed"]
+			return nil
+		},
+	})
+	b.admit(t, application("alpha", newCA(t, "alpha root", nil).cert.Raw))
+	two := application("beta", newCA(t, "beta root", nil).cert.Raw)
+	two.Anchors = append(two.Anchors, membership.CA{Certificate: newCAUntil(t, "beta root 2", nil, b.now.Add(48*time.Hour)).cert.Raw})
+	b.admit(t, two)
+	step := func(name, want string) {
+		t.Helper()
+		b.reconcile(t)
+		if why != want {
+			t.Errorf("%s: got %q, want %q", name, why, want)
+		}
+	}
+	step("nobody left", "")
+	if _, err := b.Decide(t.Context(), "alpha", suspension("drill")); err != nil {
+		t.Fatal(err)
+	}
+	step("suspended", "alpha: suspended")
+	b.now = b.now.Add(72 * time.Hour)
+	step("expired", "beta: expired")
 }

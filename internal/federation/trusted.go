@@ -89,7 +89,7 @@ func (f *Federation) whyLost(ctx context.Context, lost signedlist.Entry) string 
 	now, c := f.Now(), lost.Certificate
 	anchors, _ := m.Certificates()
 	switch {
-	case m.Halted:
+	case m.Halted && m.State != membership.Suspended:
 		return "halted"
 	case !m.Served():
 		return string(m.State)

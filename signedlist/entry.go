@@ -32,6 +32,7 @@ func (e Entry) normalise() (Entry, error) {
 	if e.Title == "" || !utf8.ValidString(e.Title) {
 		return bad("no title, or one that is not UTF-8")
 	}
+	e.Title = oneLine(e.Title)
 	if r := []rune(e.Title); len(r) > maxTitle {
 		e.Title = string(r[:maxTitle])
 	}

@@ -150,6 +150,7 @@ type bench struct {
 	bridge, signer *signedlist.Signer
 	archive        *memory
 	now            time.Time
+	scheme         *signedlist.Scheme // nil: no list in XML
 }
 
 func newBench(t testing.TB) *bench {
@@ -160,9 +161,25 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
+// newXMLBench is a bench with lists in XML, too.
+func newXMLBench(t testing.TB) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.scheme = newScheme()
+	b.Publisher = b.with(b.signer)
+	return b
+}
+
+func newScheme() *signedlist.Scheme {
+	return &signedlist.Scheme{
+		Name: "Bridge of Tests", Operator: "Tests & Söhne", Street: "Hauptstr. 1", PostalCode: "10115", Locality: "Berlin",
+		Country: "DE", Email: "office@bridge.example", URL: "http://bridge.example",
+	}
+}
+
 // with is another publisher on the same archive.
 func (b *bench) with(s *signedlist.Signer) *signedlist.Publisher {
-	return signedlist.NewPublisher(*s, b.archive, signedlist.Options{Now: func() time.Time { return b.now }})
+	return signedlist.NewPublisher(*s, b.archive, signedlist.Options{Now: func() time.Time { return b.now }, Scheme: b.scheme})
 }
 
 // Publish publishes, with a reason for every loss.

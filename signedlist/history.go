@@ -19,6 +19,13 @@ func (p *Publisher) Old(ctx context.Context, number int64, name string) (File, e
 	case JSONName:
 		signed, err := p.archive.Form(ctx, number, name)
 		return File{JSONName, joseType, signed}, err
+	case XMLName, SHA2Name:
+		document, err := p.archive.Form(ctx, number, XMLName)
+		if err != nil {
+			return File{}, err
+		}
+		files := filesXML(document)
+		return files[slices.IndexFunc(files, func(f File) bool { return f.Name == name })], nil
 	}
 	if !slices.ContainsFunc(views, func(v view) bool { return v.name == name }) {
 		return File{}, fault.New(fault.NotFound, "lists have no form %q", name)

@@ -24,6 +24,9 @@ import (
 type Options struct {
 	Validity time.Duration // from issue to nextUpdate; 7 days when zero
 	Refresh  time.Duration // after which a list is issued anew though nothing changed; 24 hours when zero
+	// Scheme is who publishes, for the format of TS 119 612; nil when lists are not
+	// published in it.
+	Scheme *Scheme
 	// Audit records what is about to be signed; on error it is not signed. Nil
 	// where there is no audit log.
 	Audit func(context.Context, auditlog.Event) error
@@ -43,6 +46,7 @@ type Publisher struct {
 	signer Signer
 	next   [][sha256.Size]byte // keys announced beside the signer's
 	last   *Publication        // nil when there was none since the start
+	listed listed
 
 	making chan struct{} // room for whoever makes a view of an old list
 }
@@ -58,9 +62,15 @@ type Publication struct {
 const (
 	ListName = "list.p7s"
 	JSONName = "list.jws"
+	XMLName  = "list.xml"
+	// SHA2Name has the digest of the one before, which tells whether to fetch it
+	// (TS 119 612 §6.1).
+	SHA2Name = "list.sha2"
 
 	listType = "application/cms"
 	joseType = "application/jose"
+	tslType  = "application/vnd.etsi.tsl+xml"
+	sha2Type = "text/plain"
 )
 
 // NewPublisher returns a publisher that signs with s and keeps lists in a. Its
@@ -269,11 +279,17 @@ func (p *Publisher) issue(ctx context.Context, next *List, content []byte, gone 
 	if err := p.o.Audit(ctx, e); err != nil {
 		return nil, err
 	}
-	out, err := p.sign(next, content)
+	out, err := p.sign(ctx, next, content)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.archive.Append(ctx, next.Number, out.DER, map[string][]byte{JSONName: out.Files[1].Body}); err != nil {
+	forms := map[string][]byte{}
+	for _, f := range out.Files {
+		if f.Name == JSONName || f.Name == XMLName {
+			forms[f.Name] = f.Body
+		}
+	}
+	if err := p.archive.Append(ctx, next.Number, out.DER, forms); err != nil {
 		return nil, fmt.Errorf("archiving list %d: %w", next.Number, err)
 	}
 	p.o.Log.Info("list published", "number", next.Number, "entries", len(next.Entries), "removed", len(gone), "next_update", next.NextUpdate)
@@ -326,7 +342,11 @@ func (p *Publisher) again(ctx context.Context, l *List, der []byte) (*Publicatio
 	if err != nil {
 		return out, err
 	}
-	out.Files = append(out.Files, File{JSONName, joseType, signed})
+	tsl, err := p.archivedXML(ctx, l.Number)
+	if err != nil {
+		return out, err
+	}
+	out.Files = append(append(out.Files, File{JSONName, joseType, signed}), tsl...)
 	files, err := l.views()
 	if err == nil && !slices.Equal(hashes(files), l.Views) {
 		err = fault.New(fault.Conflict, "its views were made in another way than this version makes them")
@@ -341,7 +361,7 @@ func (p *Publisher) again(ctx context.Context, l *List, der []byte) (*Publicatio
 
 // sign makes l final and signs it: the views first, since their hashes stand in
 // the list, and JSON last, since the hash of the list stands in it.
-func (p *Publisher) sign(l *List, content []byte) (*Publication, error) {
+func (p *Publisher) sign(ctx context.Context, l *List, content []byte) (*Publication, error) {
 	// Nobody could verify the list any longer than its signer.
 	if end := p.signer.Cert.NotAfter; end.Before(l.NextUpdate) {
 		l.NextUpdate = end
@@ -380,5 +400,12 @@ func (p *Publisher) sign(l *List, content []byte) (*Publication, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the list just signed: %w", err)
 	}
-	return &Publication{List: l, DER: der, Files: append([]File{{ListName, listType, der}, {JSONName, joseType, signed}}, files...)}, nil
+	out := &Publication{List: l, DER: der, Files: []File{{ListName, listType, der}, {JSONName, joseType, signed}}}
+	tsl, err := p.signXML(ctx, l)
+	if err != nil {
+		// Whoever has to leave the list leaves the others all the same.
+		p.o.Log.Error("the list is not published as "+XMLName, "number", l.Number, "err", err)
+	}
+	out.Files = slices.Concat(out.Files, tsl, files)
+	return out, nil
 }

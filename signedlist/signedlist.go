@@ -26,6 +26,19 @@
 // of none, though RFC 5914 wants at least one: that nobody is trusted any more
 // must be something a bridge can say.
 //
+// In the format of TS 119 612 (see [OpenXML]), with the same number and times, they
+// are URIs of AdditionalServiceInformation, as urn:oid:2.25.203….8
+//
+//	8   of a service, critical: a policy; one for each
+//	9   of a service: a level of assurance
+//	10  of a service, critical: a mail domain
+//	11  of the scheme: SHA-256 of the list in CMS
+//	12  of the scheme: SHA-256 of the list before, in CMS; absent in the first
+//	13  of the scheme: SHA-256 of a key that may sign the next list
+//
+// There the id of the member is its trade name. A CA that leaves the list stays
+// in sight as withdrawn, with the times of all that was.
+//
 // The same list is signed as JSON for programs (see [OpenJSON]), and there are
 // views of it in the formats that software imports, which are not signed: their
 // hashes stand in the list.

@@ -204,6 +204,9 @@ func (d *demo) found(ctx context.Context) error {
 	}
 	_, err := ceremony.Found(ctx, unfinished, ceremony.Options{
 		Name: "Demo Bridge", Level: demoLevel, LevelName: "demo", Persons: demoPersons(),
+		Operator: config.Operator{
+			Name: "Demo Bridge", Street: "Example Street 1", Locality: "Berlin", Country: "DE", Email: "office@bridge.example",
+		},
 		URL: "http://" + d.ports.repository(), ResponderURL: "http://" + d.ports.responder(),
 		Admin: d.ports.admin(), Directory: d.ports.directory(), Responder: d.ports.responder(), Repository: d.ports.repository(),
 		Suffix: demoBase, Allow: []string{"127.0.0.1/32"},

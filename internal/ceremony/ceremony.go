@@ -45,6 +45,10 @@ type Options struct {
 	// officer and approver.
 	Officers []string
 
+	// Operator goes into the configuration. Without it the signed list is not
+	// published in the format of TS 119 612.
+	Operator config.Operator
+
 	URL          string // of the repository, as the world reaches it
 	ResponderURL string
 

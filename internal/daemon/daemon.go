@@ -121,7 +121,7 @@ func (d *Daemon) build(ctx context.Context, m *material, version string) (err er
 		return err
 	}
 	d.signers.respond()
-	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Audit: d.audit.Act, Log: d.log})
+	d.publisher = signedlist.NewPublisher(d.signers.listing(), d.store.Lists(), signedlist.Options{Scheme: c.Scheme(), Audit: d.audit.Act, Log: d.log})
 	if m.nextListSigner != nil {
 		if err := d.publisher.Announce(m.nextListSigner); err != nil {
 			return err

@@ -147,7 +147,7 @@ func (s *Stopped) End(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		publisher := signedlist.NewPublisher(signers.listing(), s.store.Lists(), signedlist.Options{Log: s.log})
+		publisher := signedlist.NewPublisher(signers.listing(), s.store.Lists(), signedlist.Options{Scheme: s.config.Scheme(), Log: s.log})
 		ends := func(signedlist.Entry) string { return "the bridge ends" }
 		if _, err := publisher.Publish(ctx, nil, ends); err != nil {
 			return err

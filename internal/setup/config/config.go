@@ -25,6 +25,7 @@ type Config struct {
 	State string `yaml:"state"`
 
 	Bridge     Bridge     `yaml:"bridge"`
+	Operator   Operator   `yaml:"operator"`
 	Keys       Keys       `yaml:"keys"`
 	Admin      Admin      `yaml:"admin"`
 	Directory  Directory  `yaml:"directory"`
@@ -288,6 +289,11 @@ func (c *Config) problems() (p []string) {
 	for i, l := range c.Bridge.Policies {
 		if _, err := x509.ParseOID(l.OID); err != nil {
 			complain(fmt.Sprintf("bridge.policies[%d].oid", i), "%q is not an object identifier", l.OID)
+		}
+	}
+	if s := c.Scheme(); s != nil {
+		if err := s.Check(); err != nil {
+			complain("operator", "%v", err)
 		}
 	}
 	for path, addr := range map[string]string{

@@ -76,6 +76,7 @@ func TestComplaints(t *testing.T) {
 		{"a hasty watch", minimal + "watch: {status: 1s, crl_grace: -1h, checks: 1m}\n", []string{"watch.status", "watch.crl_grace", "watch.checks"}},
 		{"notices without a relay", minimal + "notices: {at: 6am, to: [a@b.example]}\n", []string{"notices.at", "notices.smtp: missing"}},
 		{"notices to nobody", minimal + "notices: {smtp: relay, from: nobody}\n", []string{"notices.smtp", "notices.from", "notices.to"}},
+		{"an operator without an address", minimal + "operator: {name: Tests, country: DE}\n", []string{"operator: ", "street is missing"}},
 		{"an https repository", strings.Replace(minimal, "http://bridge", "https://bridge", 1), []string{"repository.url"}},
 		{"broken YAML", "state: [", []string{"configuration"}},
 		{"two documents", minimal + "---\nstate: x\n", []string{"want one document"}},

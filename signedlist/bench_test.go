@@ -17,7 +17,7 @@ import (
 func BenchmarkPublish(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(250 << 20))
-	w := newBench(b)
+	w := newXMLBench(b)
 	entries := make([]signedlist.Entry, 10_000)
 	key := newKey(b)
 	for i := range entries {

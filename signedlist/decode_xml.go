@@ -49,7 +49,7 @@ func OpenXML(document []byte, roots *x509.CertPool, at time.Time) (*List, []Serv
 // decodeXML reads what encodeXML writes, and passes over addresses and what else
 // a list has no field for. Errors: ErrFormat.
 func decodeXML(v *xmlsig.Verified) (*List, []Service, error) {
-	d := xmlReader{r: xmlsig.NewReader(v.Content)}
+	d := xmlReader{r: v.Reader()}
 	d.next()
 	l := new(List)
 	var services []Service

@@ -71,7 +71,11 @@ func (w *xmlWriter) time(name string, t time.Time) { w.leaf(name, t.UTC().Format
 // are those of l, with those that were.
 func encodeXML(l *List, services []Service, s *Scheme) []byte {
 	w := new(xmlWriter)
-	w.Grow(4096 + 4096*len(services))
+	size := 16 << 10 // room for the scheme and a signature
+	for _, s := range services {
+		size += 1200 + 300*(len(s.Policies)+len(s.Levels)+len(s.MailDomains)) + 800*len(s.Changes) + base64.StdEncoding.EncodedLen(len(s.Certificate.Raw))
+	}
+	w.Grow(size)
 	w.WriteString(`<TrustServiceStatusList xmlns="` + tslSpace + `" TSLTag="` + tslTag + `">`)
 	w.scheme(l, s)
 	if len(services) > 0 {

@@ -38,6 +38,7 @@ type Attr struct{ Space, Name, Value string }
 // instruction or CDATA section; no space around the root. Names are ASCII.
 type Reader struct {
 	rest  []byte
+	then  []byte // comes after rest; they part between two tags
 	size  int
 	begun bool
 	open  []element // outermost first
@@ -63,7 +64,10 @@ func (r *Reader) Next() (t Token, err error) {
 	if r.size > maxBytes {
 		return t, fmt.Errorf("%w: %d bytes are more than the %d allowed", ErrFormat, r.size, maxBytes)
 	}
-	at := r.size - len(r.rest)
+	if len(r.rest) == 0 {
+		r.rest, r.then = r.then, nil
+	}
+	at := r.size - len(r.rest) - len(r.then)
 	switch {
 	case len(r.rest) == 0 && r.begun && len(r.open) == 0:
 		return t, io.EOF

@@ -7,9 +7,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	// For crypto.Hash.New.
@@ -43,18 +44,25 @@ func choose(key crypto.PublicKey) (algorithm, error) {
 
 // Sign returns document, which must be as [Reader] reads it and without
 // signatures and identifiers, with an enveloped signature as the last child of
-// its root. at is the signing time claimed, in whole seconds.
+// its root. at is the signing time claimed, in whole seconds. Like append, it
+// writes to document where that has the room, and then document is no more.
 //
 // Errors: ErrFormat, those of the key, and Invalid for a key of another kind.
 func Sign(document []byte, s Signer, at time.Time) ([]byte, error) {
-	if err := check(document); err != nil {
+	// Where the signature goes: before the end of the root, and after a tag, so that
+	// it parts no text.
+	end := bytes.LastIndex(document, []byte("</"))
+	if end < 1 || document[end-1] != '>' {
+		return nil, fmt.Errorf("%w: no root that ends with an element", ErrFormat)
+	}
+	if err := check(NewReader(document)); err != nil {
 		return nil, err
 	}
 	alg, err := choose(s.Cert.PublicKey)
 	if err != nil {
 		return nil, err
 	}
-	sig := signature{content: sha256.Sum256(document), chain: s.chain(), at: at}
+	sig := signature{content: digest(document), chain: s.chain(), at: at}
 	h := alg.hash.New()
 	h.Write([]byte(sig.signedInfo(alg)))
 	der, err := s.Key.Sign(rand.Reader, h.Sum(nil), alg.hash)
@@ -65,12 +73,7 @@ func Sign(document []byte, s Signer, at time.Time) ([]byte, error) {
 	if sig.value, ok = alg.fromDER(der); !ok {
 		return nil, fault.New(fault.Internal, "signing XML: the key returned no signature of its kind")
 	}
-	end := bytes.LastIndex(document, []byte("</")) // of the root
-	element := sig.encode(alg)
-	out := make([]byte, 0, len(document)+len(element))
-	out = append(out, document[:end]...)
-	out = append(out, element...)
-	return append(out, document[end:]...), nil
+	return slices.Insert(document, end, sig.encode(alg)...), nil
 }
 
 // chain returns the certificates to send along.

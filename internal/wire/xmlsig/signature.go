@@ -60,15 +60,25 @@ func (s *signature) signedProperties() string {
 func (s *signature) signedInfo(a algorithm) string {
 	properties := sha256.Sum256([]byte(s.signedProperties()))
 	const c14n = `<ds:Transform Algorithm="` + exclusiveC14N + `"></ds:Transform></ds:Transforms>`
-	digest := func(sum [sha256.Size]byte) string {
+	digested := func(sum [sha256.Size]byte) string {
 		return `<ds:DigestMethod Algorithm="` + sha256URI + `"></ds:DigestMethod><ds:DigestValue>` + encode(sum[:]) + `</ds:DigestValue></ds:Reference>`
 	}
 	return `<ds:SignedInfo xmlns:ds="` + dsSpace + `">` +
 		`<ds:CanonicalizationMethod Algorithm="` + exclusiveC14N + `"></ds:CanonicalizationMethod>` +
 		`<ds:SignatureMethod Algorithm="` + a.uri + `"></ds:SignatureMethod>` +
-		`<ds:Reference Id="document" URI=""><ds:Transforms><ds:Transform Algorithm="` + enveloped + `"></ds:Transform>` + c14n + digest(s.content) +
-		`<ds:Reference Type="` + propertyType + `" URI="#properties"><ds:Transforms>` + c14n + digest(properties) +
+		`<ds:Reference Id="document" URI=""><ds:Transforms><ds:Transform Algorithm="` + enveloped + `"></ds:Transform>` + c14n + digested(s.content) +
+		`<ds:Reference Type="` + propertyType + `" URI="#properties"><ds:Transforms>` + c14n + digested(properties) +
 		`</ds:SignedInfo>`
+}
+
+// digest is that of a document in parts.
+func digest(parts ...[]byte) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // encode is the whole element.

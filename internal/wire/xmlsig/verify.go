@@ -2,7 +2,6 @@ package xmlsig
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,7 @@ import (
 // root, that covers all the rest, by the key of the first certificate in it.
 // Whether that certificate is to be trusted is for the caller to say.
 //
-// Errors: ErrFormat, ErrSignature.
+// The result refers to document. Errors: ErrFormat, ErrSignature.
 func Verify(document []byte) (*Verified, error) {
 	if len(document) > maxBytes {
 		return nil, fmt.Errorf("%w: %d bytes are more than the %d allowed", ErrFormat, len(document), maxBytes)
@@ -29,15 +28,15 @@ func Verify(document []byte) (*Verified, error) {
 	if !bytes.HasPrefix(after, []byte("</")) || bytes.Count(after, []byte("<")) != 1 {
 		return nil, fmt.Errorf("%w: the signature is not the last child of the root", ErrFormat)
 	}
-	content := append(bytes.Clone(document[:start]), after...)
-	if err := check(content); err != nil {
+	v := &Verified{before: document[:start], after: after}
+	if err := check(v.Reader()); err != nil {
 		return nil, err
 	}
 	s, ok := parse(string(element))
 	if !ok {
 		return nil, fmt.Errorf("%w: no signature of the form required", ErrFormat)
 	}
-	s.content = sha256.Sum256(content)
+	s.content = digest(v.before, v.after)
 	signer := s.chain[0]
 	alg, err := choose(signer.PublicKey)
 	if err != nil {
@@ -53,13 +52,14 @@ func Verify(document []byte) (*Verified, error) {
 	if err := signer.CheckSignature(alg.alg, []byte(s.signedInfo(alg)), der); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
-	return &Verified{Content: content, Signer: signer, Others: s.chain[1:], SigningTime: s.at.UTC()}, nil
+	v.Signer, v.Others, v.SigningTime = signer, s.chain[1:], s.at.UTC()
+	return v, nil
 }
 
 // check reads a document to its end: it is in canonical form, and has nothing
 // that other software could take for the signature, or for what that refers to.
-func check(document []byte) error {
-	for r := NewReader(document); ; {
+func check(r *Reader) error {
+	for {
 		t, err := r.Next()
 		switch {
 		case errors.Is(err, io.EOF):

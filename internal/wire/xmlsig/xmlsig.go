@@ -12,6 +12,7 @@ package xmlsig
 import (
 	"crypto"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"bridge.example/internal/fault"
@@ -46,8 +47,17 @@ type Signer struct {
 
 // Verified is what a signature vouches for.
 type Verified struct {
-	Content     []byte // the document without its signature
+	before, after []byte // the signature, in the document
+
 	Signer      *x509.Certificate
 	Others      []*x509.Certificate // that came with it; the signature does not cover them
 	SigningTime time.Time           // as the signer claims
 }
+
+// Reader reads the document without its signature.
+func (v *Verified) Reader() *Reader {
+	return &Reader{rest: v.before, then: v.after, size: len(v.before) + len(v.after)}
+}
+
+// Content is the document without its signature, in memory of its own.
+func (v *Verified) Content() []byte { return slices.Concat(v.before, v.after) }

@@ -63,9 +63,6 @@ func decodeXML(v *xmlsig.Verified) (*List, []Service, error) {
 			})
 		}
 	})
-	if d.err == nil && d.token != nil {
-		d.fail("more than a list")
-	}
 	switch {
 	case d.err != nil:
 		return nil, nil, fmt.Errorf("%w: %w", ErrFormat, d.err)
@@ -103,7 +100,8 @@ func checkServices(services []Service) error {
 // xmlReader reads elements of one namespace. After an error it does nothing more.
 type xmlReader struct {
 	r     *xmlsig.Reader
-	token *xmlsig.Token // that comes next; nil at the end
+	token xmlsig.Token // that comes next
+	ended bool         // there is none
 	err   error
 }
 
@@ -111,27 +109,28 @@ func (d *xmlReader) fail(format string, args ...any) {
 	if d.err == nil {
 		d.err = fmt.Errorf(format, args...)
 	}
-	d.token = nil
+	d.ended = true
 }
+
+// is reports whether a token of this kind comes next.
+func (d *xmlReader) is(kind xmlsig.Kind) bool { return !d.ended && d.token.Kind == kind }
 
 func (d *xmlReader) next() {
 	if d.err != nil {
 		return
 	}
-	t, err := d.r.Next()
-	switch {
-	case errors.Is(err, io.EOF):
-		d.token = nil
-	case err != nil:
+	var err error
+	d.token, err = d.r.Next()
+	if errors.Is(err, io.EOF) {
+		d.ended = true
+	} else if err != nil {
 		d.fail("%w", err)
-	default:
-		d.token = &t
 	}
 }
 
 // at reports whether an element of this name begins.
 func (d *xmlReader) at(name string) bool {
-	return d.token != nil && d.token.Kind == xmlsig.Start && d.token.Space == tslSpace && d.token.Name == name
+	return d.is(xmlsig.Start) && d.token.Space == tslSpace && d.token.Name == name
 }
 
 // in reads an element, whose content body reads.
@@ -145,7 +144,7 @@ func (d *xmlReader) in(name string, body func()) {
 	if d.err != nil {
 		return
 	}
-	if d.token == nil || d.token.Kind != xmlsig.End {
+	if !d.is(xmlsig.End) {
 		d.fail("%s has more in it than it should", name)
 		return
 	}
@@ -155,8 +154,8 @@ func (d *xmlReader) in(name string, body func()) {
 // leaf reads an element with text.
 func (d *xmlReader) leaf(name string) (text string) {
 	d.in(name, func() {
-		if d.token != nil && d.token.Kind == xmlsig.Text {
-			text = d.token.Text
+		if d.is(xmlsig.Text) {
+			text = string(d.token.Text)
 			d.next()
 		}
 	})
@@ -174,7 +173,7 @@ func (d *xmlReader) only(name, want string) {
 func (d *xmlReader) skip(names ...string) {
 	for _, name := range names {
 		d.in(name, func() {
-			for depth := 0; d.token != nil && (depth > 0 || d.token.Kind != xmlsig.End); d.next() {
+			for depth := 0; !d.ended && (depth > 0 || d.token.Kind != xmlsig.End); d.next() {
 				switch d.token.Kind {
 				case xmlsig.Start:
 					depth++

@@ -44,21 +44,22 @@ func allowed(c rune) bool {
 	return c >= ' ' && c != 0xfffe && c != 0xffff || c == '\t' || c == '\n' || c == '\r'
 }
 
-// unescape is the reverse: it takes what is written in canonical form.
-func unescape(b []byte, escapes []escape) (string, error) {
+// unescape is the reverse: it takes what is written in canonical form. The result
+// may be b itself.
+func unescape(b []byte, escapes []escape) ([]byte, error) {
 	if !utf8.Valid(b) {
-		return "", errors.New("text that is not UTF-8")
+		return nil, errors.New("text that is not UTF-8")
 	}
 	for _, e := range escapes[1:] { // '&' comes first, and below
 		if bytes.IndexByte(b, e.char) >= 0 {
-			return "", errors.New("a character that canonical form writes as " + e.reference)
+			return nil, errors.New("a character that canonical form writes as " + e.reference)
 		}
 	}
 	if bytes.ContainsFunc(b, func(c rune) bool { return !allowed(c) }) {
-		return "", errors.New("a character that XML does not have")
+		return nil, errors.New("a character that XML does not have")
 	}
 	if bytes.IndexByte(b, '&') < 0 {
-		return string(b), nil
+		return b, nil
 	}
 	out := make([]byte, 0, len(b))
 	for len(b) > 0 {
@@ -72,9 +73,9 @@ func unescape(b []byte, escapes []escape) (string, error) {
 		}
 		j := slices.IndexFunc(escapes, func(e escape) bool { return bytes.HasPrefix(b, []byte(e.reference)) })
 		if j < 0 {
-			return "", errors.New("a reference that canonical form does not have")
+			return nil, errors.New("a reference that canonical form does not have")
 		}
 		out, b = append(out, escapes[j].char), b[len(escapes[j].reference):]
 	}
-	return string(out), nil
+	return out, nil
 }

@@ -26,7 +26,7 @@ type Token struct {
 	Space string // namespace name
 	Name  string // local name
 	Attr  []Attr // without namespace declarations
-	Text  string
+	Text  []byte // may refer to the document
 }
 
 // Attr is an attribute.
@@ -41,8 +41,9 @@ type Reader struct {
 	then  []byte // comes after rest; they part between two tags
 	size  int
 	begun bool
-	open  []element // outermost first
-	scope []binding // namespace declarations in force, innermost last
+	open  []element         // outermost first
+	scope []binding         // namespace declarations in force, innermost last
+	names map[string]string // each that was read, so that it is in memory once
 }
 
 type element struct {
@@ -55,7 +56,11 @@ type binding struct{ prefix, space string }
 
 // NewReader returns a reader of document.
 func NewReader(document []byte) *Reader {
-	return &Reader{rest: document, size: len(document)}
+	return newReader(document, nil)
+}
+
+func newReader(document, then []byte) *Reader {
+	return &Reader{rest: document, then: then, size: len(document) + len(then), names: map[string]string{}}
 }
 
 // Next returns the next token, and io.EOF after the end of the root. Errors:
@@ -181,11 +186,11 @@ func (r *Reader) attributes() (declared []binding, attrs []written, err error) {
 		r.rest = r.rest[i+1:]
 		switch {
 		case prefix == "xmlns":
-			declared = append(declared, binding{name, value})
+			declared = append(declared, binding{name, string(value)})
 		case prefix == "" && name == "xmlns":
-			declared = append(declared, binding{"", value})
+			declared = append(declared, binding{"", string(value)})
 		default:
-			attrs = append(attrs, written{prefix, name, value})
+			attrs = append(attrs, written{prefix, name, string(value)})
 			continue
 		}
 		if len(attrs) > 0 {
@@ -238,7 +243,11 @@ func (r *Reader) name() (prefix, name string, err error) {
 	if i < 0 {
 		return "", "", fmt.Errorf("a name longer than %d bytes, or the end", maxName)
 	}
-	name = string(r.rest[:i])
+	name, known := r.names[string(r.rest[:i])]
+	if !known {
+		name = string(r.rest[:i])
+		r.names[name] = name
+	}
 	r.rest = r.rest[i:]
 	if before, after, ok := strings.Cut(name, ":"); ok {
 		prefix, name = before, after

@@ -56,7 +56,7 @@ type Verified struct {
 
 // Reader reads the document without its signature.
 func (v *Verified) Reader() *Reader {
-	return &Reader{rest: v.before, then: v.after, size: len(v.before) + len(v.after)}
+	return newReader(v.before, v.after)
 }
 
 // Content is the document without its signature, in memory of its own.

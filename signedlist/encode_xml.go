@@ -65,6 +65,10 @@ func (w *xmlWriter) in(name string, body func()) {
 	w.WriteString("</" + name + ">")
 }
 
+func (w *xmlWriter) base64(name string, b []byte) {
+	w.in(name, func() { w.Write(base64.StdEncoding.AppendEncode(w.AvailableBuffer(), b)) })
+}
+
 func (w *xmlWriter) time(name string, t time.Time) { w.leaf(name, t.UTC().Format(time.RFC3339)) }
 
 // encodeXML writes l in the format of TS 119 612, without a signature. services
@@ -202,10 +206,10 @@ func (w *xmlWriter) status(s Service, i int) {
 	w.in("ServiceName", func() { w.english("Name", subject(s.Certificate)) })
 	w.in("ServiceDigitalIdentity", func() {
 		if i == len(s.Changes)-1 {
-			w.in("DigitalId", func() { w.leaf("X509Certificate", base64.StdEncoding.EncodeToString(s.Certificate.Raw)) })
+			w.in("DigitalId", func() { w.base64("X509Certificate", s.Certificate.Raw) })
 		}
 		w.in("DigitalId", func() { w.leaf("X509SubjectName", subject(s.Certificate)) })
-		w.in("DigitalId", func() { w.leaf("X509SKI", base64.StdEncoding.EncodeToString(keyID(s.Certificate))) })
+		w.in("DigitalId", func() { w.base64("X509SKI", keyID(s.Certificate)) })
 	})
 	w.leaf("ServiceStatus", statusAt(i))
 	w.time("StatusStartingTime", s.Changes[i])

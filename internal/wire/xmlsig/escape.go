@@ -24,9 +24,12 @@ var (
 // EscapeText returns s as character data in canonical form. U+FFFD takes the
 // place of what XML has no way to say.
 func EscapeText(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return !allowed(c) || escaped(c) >= 0 }) {
+		return s
+	}
 	var b strings.Builder
 	for _, c := range s { // a byte that is not UTF-8 comes as U+FFFD
-		i := slices.IndexFunc(inText, func(e escape) bool { return rune(e.char) == c })
+		i := escaped(c)
 		switch {
 		case i >= 0:
 			b.WriteString(inText[i].reference)
@@ -37,6 +40,11 @@ func EscapeText(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// escaped is the index of c in inText, or -1.
+func escaped(c rune) int {
+	return slices.IndexFunc(inText, func(e escape) bool { return rune(e.char) == c })
 }
 
 // allowed reports whether XML documents may have c (XML 1.0 §2.2).

@@ -5,9 +5,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -109,7 +111,9 @@ func keyFile(t *testing.T) string {
 // before, as relying parties do.
 func TestListsArePublished(t *testing.T) {
 	alpha := organisation(t, alphaSpec())
-	b := start(t, "o=bridge", func(*config.Config) {}, alpha)
+	b := start(t, "o=bridge", func(c *config.Config) {
+		c.Operator = config.Operator{Name: "Tests", Street: "Hauptstr. 1", Locality: "Berlin", Country: "DE", Email: "office@bridge.example"}
+	}, alpha)
 	b.admit(t, b.application(t, alpha))
 	get := func(path string, header ...string) (*http.Response, []byte) {
 		t.Helper()
@@ -170,6 +174,17 @@ func TestListsArePublished(t *testing.T) {
 		}
 		if old, err := signedlist.OpenJSON(b.fetch(t, daemon.ListPathOf(l.Number, signedlist.JSONName)), roots, time.Now()); err != nil || old.Hash != l.Hash {
 			t.Errorf("list %d as JSON: %v", l.Number, err)
+		}
+		document := b.fetch(t, daemon.ListPathOf(l.Number, signedlist.XMLName))
+		old, services, err := signedlist.OpenXML(document, roots, time.Now())
+		if err != nil || old.Hash != l.Hash || len(services) != 1 || services[0].Granted() != (len(l.Entries) == 1) {
+			t.Errorf("list %d as XML: %v, %+v", l.Number, err, services)
+		}
+		if got, want := string(b.fetch(t, daemon.ListPathOf(l.Number, signedlist.SHA2Name))), fmt.Sprintf("%x", sha256.Sum256(document)); got != want {
+			t.Errorf("list %d: digest of the XML %s, want %s", l.Number, got, want)
+		}
+		if current && !bytes.Equal(b.fetch(t, "/"+signedlist.XMLName), document) {
+			t.Errorf("list %d is not the latest in XML", l.Number)
 		}
 	}
 	before := latest()

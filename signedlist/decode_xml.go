@@ -27,12 +27,8 @@ func OpenXML(document []byte, roots *x509.CertPool, at time.Time) (*List, []Serv
 	case err != nil:
 		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
-	chain, err := cms.Chain(v.Signer, append([]*x509.Certificate{v.Signer}, v.Others...), roots, at)
-	switch {
-	case err != nil:
-		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
-	case !maySign(chain):
-		return nil, nil, fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
+	if err := mayHaveSigned(v, roots, at); err != nil {
+		return nil, nil, err
 	}
 	l, services, err := decodeXML(v)
 	if err != nil {
@@ -44,6 +40,18 @@ func OpenXML(document []byte, roots *x509.CertPool, at time.Time) (*List, []Serv
 		return l, services, err
 	}
 	return l, services, nil
+}
+
+// mayHaveSigned checks the signer of v. Errors: ErrSignature.
+func mayHaveSigned(v *xmlsig.Verified, roots *x509.CertPool, at time.Time) error {
+	chain, err := cms.Chain(v.Signer, append([]*x509.Certificate{v.Signer}, v.Others...), roots, at)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	if !maySign(chain) {
+		return fmt.Errorf("%w: %q may not sign lists", ErrSignature, v.Signer.Subject)
+	}
+	return nil
 }
 
 // decodeXML reads what encodeXML writes, and passes over addresses and what else

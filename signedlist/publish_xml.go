@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"time"
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/wire/xmlsig"
@@ -42,11 +44,29 @@ func (p *Publisher) signXML(ctx context.Context, l *List) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing leaves that relying parties could not open.
-	if _, _, err := OpenXML(document, p.roots, l.IssuedAt); err != nil {
+	if err := p.checkXML(document, l.IssuedAt); err != nil {
 		return nil, fmt.Errorf("opening the list just signed: %w", err)
 	}
 	return filesXML(document), nil
+}
+
+// checkXML sees to it that nothing leaves that relying parties could not open,
+// whichever anchor they have.
+func (p *Publisher) checkXML(document []byte, at time.Time) error {
+	v, err := xmlsig.Verify(document)
+	if err != nil {
+		return err
+	}
+	if _, _, err := decodeXML(v); err != nil {
+		return err
+	}
+	errs := []error{mayHaveSigned(v, p.roots, at)}
+	for _, root := range p.others {
+		if !at.After(root.NotAfter) {
+			errs = append(errs, mayHaveSigned(v, only(root), at))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // services are those of list number, or of the latest before it that was

@@ -30,7 +30,7 @@ func TestListsFollowARollOver(t *testing.T) {
 		{"switched, without links", next, nil, []*signedlist.Signer{next}, []*signedlist.Signer{old}},
 		{"a link by a stranger", next, []*x509.Certificate{issueFor(t, key(next), "Bridge", stranger, ca).Cert}, nil, []*signedlist.Signer{old, next}},
 	} {
-		b := &bench{bridge: tt.by, archive: &memory{}, now: noon}
+		b := &bench{bridge: tt.by, archive: &memory{}, now: noon, scheme: newScheme()}
 		signer := issue(t, "List signer", tt.by, signsLists)
 		signer.Chain = append(signer.Chain[:1:1], tt.links...)
 		p, err := b.with(signer).Publish(t.Context(), nil, nil)
@@ -43,15 +43,17 @@ func TestListsFollowARollOver(t *testing.T) {
 		for _, root := range tt.good {
 			_, err := signedlist.Open(p.DER, pool(root.Cert), noon)
 			_, jsonErr := signedlist.OpenJSON(p.Files[1].Body, pool(root.Cert), noon)
-			if err := errors.Join(err, jsonErr); err != nil {
+			_, _, xmlErr := signedlist.OpenXML(file(t, p, signedlist.XMLName), pool(root.Cert), noon)
+			if err := errors.Join(err, jsonErr, xmlErr); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}
 		for _, root := range tt.bad {
 			_, err := signedlist.Open(p.DER, pool(root.Cert), noon)
 			_, jsonErr := signedlist.OpenJSON(p.Files[1].Body, pool(root.Cert), noon)
-			if !errors.Is(err, signedlist.ErrSignature) || !errors.Is(jsonErr, signedlist.ErrSignature) {
-				t.Errorf("%s: opened with the wrong anchor: %v, %v", tt.name, err, jsonErr)
+			_, _, xmlErr := signedlist.OpenXML(file(t, p, signedlist.XMLName), pool(root.Cert), noon)
+			if !errors.Is(err, signedlist.ErrSignature) || !errors.Is(jsonErr, signedlist.ErrSignature) || !errors.Is(xmlErr, signedlist.ErrSignature) {
+				t.Errorf("%s: opened with the wrong anchor: %v, %v, %v", tt.name, err, jsonErr, xmlErr)
 			}
 		}
 	}

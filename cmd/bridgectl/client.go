@@ -12,8 +12,6 @@ import (
 	"bridge.example/internal/fault"
 )
 
-const maxAnswerBytes = 16 << 20 // of a list
-
 // ask calls f with a client for the daemon, which is closed afterwards. Each
 // call may take --timeout.
 func (t *tool) ask(f func(proto.BridgeClient) error) error {

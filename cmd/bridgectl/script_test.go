@@ -186,7 +186,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	mux.HandleFunc("/list", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("a list\n")) })
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	mux.HandleFunc("/huge", func(w http.ResponseWriter, _ *http.Request) {
-		for range maxAnswerBytes>>20 + 1 {
+		for range maxListBytes>>20 + 1 {
 			w.Write(make([]byte, 1<<20))
 		}
 	})

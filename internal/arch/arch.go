@@ -16,7 +16,7 @@ var Rows = []Row{
 	{1, []string{"internal/wire/...", "internal/outbound", "api/proto", "api/client"}},
 	{2, []string{"internal/engine/..."}},
 	{3, []string{"membership", "crosscert", "signedlist", "vdir", "vocsp", "internal/notice"}},
-	{4, []string{"internal/federation", "internal/people", "internal/checkup", "api/convert"}},
+	{4, []string{"internal/federation", "internal/people", "internal/checkup", "internal/subscription", "api/convert"}},
 	{5, []string{"internal/edge/...", "internal/setup/..."}},
 	{6, []string{"internal/daemon", "internal/ceremony"}},
 	{7, []string{"cmd/..."}},
@@ -59,5 +59,5 @@ var Technologies = []Technology{
 const OfflineRow = 3
 
 // OfflineBeside is what it may import besides: an applicant runs the bridge's
-// own examination before applying.
-var OfflineBeside = []string{"api/...", "internal/checkup"}
+// own examination before applying, and a relying party subscribes to the list.
+var OfflineBeside = []string{"api/...", "internal/checkup", "internal/subscription"}

@@ -1,0 +1,238 @@
+package subscription_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bridge.example/internal/fault"
+	"bridge.example/internal/subscription"
+	"bridge.example/signedlist"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// bridge publishes lists from a repository on loopback.
+type bridge struct {
+	*signedlist.Signer // what signs lists
+	ca                 *signedlist.Signer
+	archive            *memory
+	now                time.Time
+	serve              atomic.Pointer[http.HandlerFunc] // instead of the latest list
+	requests           atomic.Int32                     // for the list, that were not answered with 304
+	url                string
+}
+
+func newBridge(t testing.TB) *bridge {
+	b := &bridge{archive: &memory{}, now: noon, ca: issue(t, "Bridge", nil, ca)}
+	b.Signer = issue(t, "List signer", b.ca, signsLists)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := b.serve.Load(); h != nil {
+			(*h)(w, r)
+			return
+		}
+		_, der, err := b.archive.Latest(r.Context())
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		etag := fmt.Sprintf(`"%x"`, sha256.Sum256(der))
+		w.Header().Set("ETag", etag)
+		if r.Header.Get("If-None-Match") == etag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		b.requests.Add(1)
+		w.Write(der)
+	}))
+	t.Cleanup(server.Close)
+	b.url = server.URL + "/list.p7s"
+	return b
+}
+
+// publish signs a list at the bridge's time.
+func (b *bridge) publish(t testing.TB, entries ...signedlist.Entry) []byte {
+	t.Helper()
+	_, der, err := b.publisher().Publish(t.Context(), entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func (b *bridge) publisher() *signedlist.Publisher {
+	return signedlist.NewPublisher(*b.Signer, b.archive, signedlist.Options{Now: func() time.Time { return b.now }})
+}
+
+// answer has the repository serve these bytes.
+func (b *bridge) answer(der []byte) {
+	b.handle(func(w http.ResponseWriter, _ *http.Request) { w.Write(der) })
+}
+
+func (b *bridge) handle(h http.HandlerFunc) { b.serve.Store(&h) }
+
+// fork is the same bridge with a history of its own from number n on.
+func (b *bridge) fork(n int) *bridge {
+	return &bridge{Signer: b.Signer, ca: b.ca, now: b.now, archive: &memory{lists: append([][]byte(nil), b.archive.lists[:n]...)}}
+}
+
+func (b *bridge) config(targets ...string) subscription.Config {
+	c := subscription.Config{URL: b.url, Fingerprint: subscription.Fingerprint(b.ca.Cert)}
+	if targets == nil {
+		targets = subscription.TargetKinds()
+	}
+	for _, kind := range targets {
+		c.Targets = append(c.Targets, subscription.Target{Kind: kind})
+	}
+	return c
+}
+
+func create(t testing.TB, dir string, b *bridge, c subscription.Config, o subscription.Options) *subscription.Subscription {
+	t.Helper()
+	if o.Now == nil {
+		o.Now = func() time.Time { return b.now }
+	}
+	s, err := subscription.Create(dir, c, b.ca.Cert, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func update(t testing.TB, s *subscription.Subscription) *subscription.Report {
+	t.Helper()
+	r, err := s.Update(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// snapshot is every byte that other programs can read through the links.
+func snapshot(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	current, err := filepath.EvalSymlinks(filepath.Join(dir, "current"))
+	if os.IsNotExist(err) {
+		return out
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(current, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && d.Name() != "set.json" {
+			var b []byte
+			if b, err = os.ReadFile(path); err == nil {
+				sum := sha256.Sum256(b)
+				out[path[len(current)+1:]] = hex.EncodeToString(sum[:])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// memory is an archive that forgets.
+type memory struct{ lists [][]byte }
+
+func (m *memory) Latest(ctx context.Context) (int64, []byte, error) {
+	der, err := m.Get(ctx, int64(len(m.lists)))
+	return int64(len(m.lists)), der, err
+}
+
+func (m *memory) Get(_ context.Context, n int64) ([]byte, error) {
+	if n < 1 || n > int64(len(m.lists)) {
+		return nil, fault.New(fault.NotFound, "no list %d", n)
+	}
+	return m.lists[n-1], nil
+}
+
+func (m *memory) Append(_ context.Context, _ int64, der []byte) error {
+	m.lists = append(m.lists, der)
+	return nil
+}
+
+// ahead is an archive whose next list has a number far away.
+type ahead struct {
+	*memory
+	by int64
+}
+
+func (a ahead) Latest(ctx context.Context) (int64, []byte, error) {
+	n, der, err := a.memory.Latest(ctx)
+	return n + a.by, der, err
+}
+
+func ca(c *x509.Certificate) {
+	c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+}
+
+// signsLists is the profile of the list signer.
+func signsLists(c *x509.Certificate) {
+	c.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
+	c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{0, 4, 0, 2231, 3, 0}}
+}
+
+// issue makes a certificate, self-signed when by is nil.
+func issue(t testing.TB, name string, by *signedlist.Signer, edit func(*x509.Certificate)) *signedlist.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
+		NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(1, 0, 0),
+	}
+	edit(template)
+	s := &signedlist.Signer{Key: key}
+	parent, parentKey := template, key
+	if by != nil {
+		parent, parentKey = by.Cert, by.Key.(*ecdsa.PrivateKey)
+		s.Chain = append([]*x509.Certificate{by.Cert}, by.Chain...)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// entry is that of a member with a new CA.
+func entry(t testing.TB, member string) signedlist.Entry {
+	t.Helper()
+	policy, err := x509.ParseOID("1.3.6.1.4.1.32473.1.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signedlist.Entry{
+		Member: member, Title: "Organisation " + member, Certificate: issue(t, member+" root", nil, ca).Cert,
+		Policies: []x509.OID{policy}, MailDomains: []string{member + ".example"},
+	}
+}

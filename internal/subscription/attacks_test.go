@@ -45,7 +45,7 @@ func TestAttacks(t *testing.T) {
 			b.answer(other.publish(t, alpha, evil))
 		}},
 		{"fast-forward", subscription.FastForward, func(t *testing.T, b *bridge) {
-			_, der, err := signedlist.NewPublisher(*b.Signer, ahead{b.fork(0).archive, 1 << 60}, signedlist.Options{Now: func() time.Time { return b.now }}).
+			_, der, err := signedlist.NewPublisher(*b.Signer, ahead{b.fork(0).archive, 1 << 60}, signedlist.Options{Now: b.clock}).
 				Publish(t.Context(), []signedlist.Entry{alpha, evil})
 			if err != nil {
 				t.Fatal(err)
@@ -168,7 +168,7 @@ func TestOtherHost(t *testing.T) {
 	}
 	before := snapshot(t, dir)
 	dns.set(netip.MustParseAddr("127.0.0.2"))
-	s, err = subscription.Open(dir, c, subscription.Options{Now: func() time.Time { return b.now }, Outbound: outbound.Policy{
+	s, err = subscription.Open(dir, c, subscription.Options{Now: b.clock, Outbound: outbound.Policy{
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: dns.resolver(),
 	}})
 	if err != nil {

@@ -77,7 +77,7 @@ func (b *bridge) publish(t testing.TB, entries ...signedlist.Entry) []byte {
 }
 
 func (b *bridge) publisher() *signedlist.Publisher {
-	return signedlist.NewPublisher(*b.Signer, b.archive, signedlist.Options{Now: func() time.Time { return b.now }})
+	return signedlist.NewPublisher(*b.Signer, b.archive, signedlist.Options{Now: b.clock})
 }
 
 // answer has the repository serve these bytes.
@@ -106,7 +106,7 @@ func (b *bridge) config(targets ...string) subscription.Config {
 func create(t testing.TB, dir string, b *bridge, c subscription.Config, o subscription.Options) *subscription.Subscription {
 	t.Helper()
 	if o.Now == nil {
-		o.Now = func() time.Time { return b.now }
+		o.Now = b.clock
 	}
 	s, err := subscription.Create(dir, c, b.ca.Cert, o)
 	if err != nil {
@@ -236,3 +236,5 @@ func entry(t testing.TB, member string) signedlist.Entry {
 		Policies: []x509.OID{policy}, MailDomains: []string{member + ".example"},
 	}
 }
+
+func (b *bridge) clock() time.Time { return b.now }

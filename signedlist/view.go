@@ -81,6 +81,21 @@ func (l *List) View(name string) (File, error) {
 	return File{}, fault.New(fault.NotFound, "list %d has no view %q", l.Number, name)
 }
 
+// Derive makes a view of those entries of l that a relying party selected, in
+// their order. No list vouches for it: it is as good as where it is kept. Errors:
+// NotFound when there is no view of that name.
+func (l *List) Derive(name string, entries []Entry) (File, error) {
+	some := *l
+	some.Entries = entries
+	for _, v := range views {
+		if v.name == name {
+			body, err := v.encode(newSheet(&some))
+			return File{name, v.mediaType, body}, err
+		}
+	}
+	return File{}, fault.New(fault.NotFound, "there is no view %q", name)
+}
+
 // CheckView checks that body is the view of that name which l vouches for.
 // Errors: ErrView.
 func (l *List) CheckView(name string, body []byte) error {

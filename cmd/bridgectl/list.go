@@ -25,6 +25,7 @@ type entry struct {
 	Member string `json:"member"`
 	Title  string `json:"title"`
 	certificate
+	Levels      []string `json:"levels"`
 	Policies    []string `json:"policies"`
 	MailDomains []string `json:"mail_domains"`
 }
@@ -32,7 +33,7 @@ type entry struct {
 func newEntry(e signedlist.Entry) entry {
 	return entry{
 		Member: e.Member, Title: e.Title, certificate: newCertificate(e.Certificate.Raw),
-		Policies: each(e.Policies, x509.OID.String), MailDomains: each(e.MailDomains, same),
+		Levels: each(e.Levels, x509.OID.String), Policies: each(e.Policies, x509.OID.String), MailDomains: each(e.MailDomains, same),
 	}
 }
 

@@ -108,7 +108,10 @@ func (t *tool) download(ctx context.Context, from string, hosts []string) ([]byt
 	defer cancel()
 	got, err := subscription.Get(ctx, subscription.Client(from, policy), from, "")
 	if refusal, ok := errors.AsType[*subscription.Refusal](err); ok {
-		return nil, withHint(no{refusal}, "--allow-host allows a host whose address is not public")
+		err = no{refusal}
+		if refusal.Attack == subscription.OtherHost {
+			err = withHint(err, "--allow-host allows a host whose address is not public")
+		}
 	}
 	return got.Body, err
 }

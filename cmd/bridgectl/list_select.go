@@ -46,10 +46,11 @@ no entry).`,
 	return c
 }
 
-const rulesHelp = `A rule is member=ID, policy=OID (a level of assurance) or domain=DOMAIN (a mail
-domain, with all above and below it). What a rule of --exclude fits is out; else,
-what one of --include fits is in; else --default decides, which is none if there is
-something to include, and all otherwise.`
+const rulesHelp = `A rule is member=ID, level=OID (a level of assurance of the bridge's), policy=OID
+(a policy of the member's own) or domain=DOMAIN (a mail domain, with all above and
+below it). What a rule of --exclude fits is out; else, what one of --include fits is
+in; else --default decides, which is none if there is something to include, and all
+otherwise.`
 
 // rules are the flags of a selection.
 type rules struct {

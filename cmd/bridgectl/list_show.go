@@ -16,7 +16,7 @@ func (t *tool) listShow() *cobra.Command {
 	c := &cobra.Command{
 		Use: "show FILE --anchor FILE", Short: "Show the entries of a signed list", Args: cobra.ExactArgs(1),
 		Long: `Shows a signed list, a line for each entry: member, title, CA, SHA-256, end of
-validity, policies and mail domains. The signature is checked; a list that has
+validity, levels of assurance, policies and mail domains. The signature is checked; a list that has
 expired is shown too, and said to have. Exits 7 when it does not hold.
 
 JSON: as that of "list verify".`,
@@ -27,7 +27,7 @@ JSON: as that of "list verify".`,
 			}
 			v := newCheckedList(l)
 			v.Valid = !time.Now().After(l.NextUpdate)
-			return t.emit(v, []string{"MEMBER", "TITLE", "CA", "SHA-256", "UNTIL", "POLICIES", "MAIL DOMAINS"}, each(v.Entries, entry.row))
+			return t.emit(v, []string{"MEMBER", "TITLE", "CA", "SHA-256", "UNTIL", "LEVELS", "POLICIES", "MAIL DOMAINS"}, each(v.Entries, entry.row))
 		}),
 	}
 	c.Flags().StringVar(&anchor, "anchor", "", "`file` with the bridge CA's certificate, PEM or DER")
@@ -36,7 +36,7 @@ JSON: as that of "list verify".`,
 }
 
 func (e entry) row() []string {
-	return []string{e.Member, e.Title, e.Subject, e.SHA256, stamp(e.NotAfter), strings.Join(e.Policies, ", "), strings.Join(e.MailDomains, ", ")}
+	return []string{e.Member, e.Title, e.Subject, e.SHA256, stamp(e.NotAfter), strings.Join(e.Levels, ", "), strings.Join(e.Policies, ", "), strings.Join(e.MailDomains, ", ")}
 }
 
 func (t *tool) listDiff() *cobra.Command {

@@ -37,10 +37,13 @@ such as paper. Nothing is trusted before the first "run".
 
 A target is a KIND, made below DIR/current, or KIND=LINK, for which LINK, an
 absolute path, becomes a symbolic link to it:
-  directory  certs/         a directory as OpenSSL looks into (-CApath)
-  p7b        anchors.p7b    certificates only, for Windows and others
-  pem        anchors.pem    a bundle (-CAfile)
-  trustlist  trustlist.txt  for gpgsm and gpg-agent
+  apple      anchors.mobileconfig  a profile for macOS and iOS
+  directory  certs/                as OpenSSL looks into (-CApath)
+  nss        anchors-nss.sh        a script that fills an NSS database
+  p7b        anchors.p7b           certificates only, for Windows and others
+  pem        anchors.pem           a bundle (-CAfile)
+  pkcs12     anchors.p12           a trust store for Java, password changeit
+  trustlist  trustlist.txt         for gpgsm and gpg-agent
 
 ` + rulesHelp + `
 
@@ -57,6 +60,7 @@ JSON: directory, url, anchor (a certificate), targets [{kind, path}].`,
 	f.StringArrayVar(&o.targets, "target", nil, "`KIND` or KIND=LINK of what to make; may be repeated")
 	f.StringArrayVar(&o.Command, "command", nil, "`word` of a command to run after a change: the program, then each argument")
 	f.StringArrayVar(&o.AllowHosts, "allow-host", nil, "`host` or host:port that may be reached although its address is not public; may be repeated")
+	f.StringArrayVar(&o.CheckViews, "check-view", nil, "`name` of a published file, such as anchors.pem, to compare with the list; may be repeated")
 	f.IntVar(&o.MaxChange.Entries, "max-change", 10, "`certificates` that may come, and that may go, at once without consent")
 	f.IntVar(&o.MaxChange.Percent, "max-change-percent", 20, "`percent` of the certificates in use that --max-change may always be")
 	must(c.MarkFlagRequired("url"))

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,23 +21,29 @@ func (t *tool) listVerify() *cobra.Command {
 		Use: "verify FILE --anchor FILE", Short: "Check a signed list, offline", Args: cobra.ExactArgs(1),
 		Long: `Checks a signed list without asking anybody: its signature, that its signer
 chains to the anchor, that it is in force at the instant asked about, and that it
-does not roll back a previous one. Exits 7 when it does not hold.
+does not roll back a previous one. With --view also that a published file, such as
+anchors.pem, is the one that the list vouches for, by its name. Exits 7 when
+something does not hold.
 
 JSON: valid and, if not, problem; if so, number, issued_at, next_update, entries
-[{member, title, subject, sha256, not_after, certificate (DER, base64), policies,
-mail_domains}].`,
+[{member, title, subject, sha256, not_after, certificate (DER, base64), levels,
+policies, mail_domains}].`,
 		RunE: t.run(func(_ context.Context, args []string) error { return t.verify(args[0], o) }),
 	}
 	f := c.Flags()
 	f.StringVar(&o.anchor, "anchor", "", "`file` with the bridge CA's certificate, PEM or DER")
 	f.StringVar(&o.at, "at", "", "`instant` to check for, such as 2026-01-02T03:04:05Z or 2026-01-02; now when absent")
 	f.StringVar(&o.previous, "previous", "", "`file` with the list used so far")
+	f.StringArrayVar(&o.views, "view", nil, "published `file` to check against the list, by its name; may be repeated")
 	must(c.MarkFlagRequired("anchor"))
 	return c
 }
 
 // verification is what "list verify" is told.
-type verification struct{ anchor, at, previous string }
+type verification struct {
+	anchor, at, previous string
+	views                []string
+}
 
 func (t *tool) verify(file string, o verification) error {
 	at, err := parseInstant("--at", o.at, time.Now())
@@ -58,6 +65,15 @@ func (t *tool) verify(file string, o verification) error {
 		}
 	}
 	list, err := check(der, previous, poolOf(anchor), at)
+	for _, view := range o.views {
+		b, readErr := readFile(view, maxListBytes)
+		if readErr != nil {
+			return readErr
+		}
+		if err == nil {
+			err = list.CheckView(filepath.Base(view), b)
+		}
+	}
 	if err != nil {
 		why := no{fmt.Errorf("%s: %w", file, err)}
 		if t.output == "json" {
@@ -124,6 +140,7 @@ func (l checkedList) rows() (r rows) {
 		r.add("title", e.Title)
 		r.add("certificate", e.Subject+", until "+stamp(e.NotAfter))
 		r.add("SHA-256", e.SHA256)
+		r.add("levels", strings.Join(e.Levels, ", "))
 		r.add("policies", strings.Join(e.Policies, ", "))
 		r.add("mail domains", strings.Join(e.MailDomains, ", "))
 	}

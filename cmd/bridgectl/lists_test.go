@@ -20,7 +20,8 @@ import (
 
 // writeLists writes bridge-ca.pem and lists signed below it: 1.p7s of
 // 2026-01-02 trusts alpha, 2.p7s of 2026-01-03 nobody, fork.p7s is another list
-// with the number 1, changed.p7s is 1.p7s with one bit changed.
+// with the number 1, changed.p7s is 1.p7s with one bit changed. In force are
+// now-1.p7s, which trusts alpha and beta, and now-2.p7s, which trusts beta.
 func writeLists(t *testing.T, dir string) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -31,12 +32,15 @@ func writeLists(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alpha := signedlist.Entry{
-		Member: "alpha", Title: "Alpha", Certificate: newAuthority(t, "Alpha Root").cert,
-		Policies: []x509.OID{level}, MailDomains: []string{"alpha.example"},
+	member := func(id, title string) signedlist.Entry {
+		return signedlist.Entry{
+			Member: id, Title: title, Certificate: newAuthority(t, title+" Root").cert,
+			Policies: []x509.OID{level}, MailDomains: []string{id + ".example"},
+		}
 	}
+	alpha, beta := member("alpha", "Alpha"), member("beta", "Beta")
 	day := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	publish := func(store string, days int, entries ...signedlist.Entry) []byte {
+	publish := func(store string, at time.Time, entries ...signedlist.Entry) []byte {
 		s, err := boltstore.Open(store)
 		if err != nil {
 			s, err = boltstore.Create(store)
@@ -45,7 +49,7 @@ func writeLists(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		now := func() time.Time { return day.AddDate(0, 0, days) }
+		now := func() time.Time { return at }
 		left := func(signedlist.Entry) string { return "left" }
 		p, err := signedlist.NewPublisher(signer, s.Lists(), signedlist.Options{Now: now}).Publish(context.Background(), entries, left)
 		if err != nil {
@@ -53,14 +57,17 @@ func writeLists(t *testing.T, dir string) {
 		}
 		return p.DER
 	}
-	first := publish(filepath.Join(dir, "a.db"), 0, alpha)
+	first := publish(filepath.Join(dir, "a.db"), day, alpha)
 	changed := append([]byte(nil), first...)
 	changed[len(changed)/2] ^= 1
 	write(t, filepath.Join(dir, "bridge-ca.pem"), pemOf(bridge.cert.Raw))
+	write(t, filepath.Join(dir, "bridge-ca.cer"), bridge.cert.Raw)
 	write(t, filepath.Join(dir, "1.p7s"), first)
 	write(t, filepath.Join(dir, "changed.p7s"), changed)
-	write(t, filepath.Join(dir, "2.p7s"), publish(filepath.Join(dir, "a.db"), 1))
-	write(t, filepath.Join(dir, "fork.p7s"), publish(filepath.Join(dir, "b.db"), 0))
+	write(t, filepath.Join(dir, "2.p7s"), publish(filepath.Join(dir, "a.db"), day.AddDate(0, 0, 1)))
+	write(t, filepath.Join(dir, "fork.p7s"), publish(filepath.Join(dir, "b.db"), day))
+	write(t, filepath.Join(dir, "now-1.p7s"), publish(filepath.Join(dir, "c.db"), time.Now().Add(-time.Hour), alpha, beta))
+	write(t, filepath.Join(dir, "now-2.p7s"), publish(filepath.Join(dir, "c.db"), time.Now(), beta))
 }
 
 func listSigner(t *testing.T, by authority) signedlist.Signer {

@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 //	$ADMIN                         the daemon's address
 //	$AUDITKEY, audit.pub           fingerprint and public key of its audit log
 //	$NOBODY, $DEAF, $PLAIN         where nobody listens, nobody answers, TLS is not spoken
-//	$REPOSITORY                    an HTTP server with /list, /huge, /broken
+//	$REPOSITORY                    an HTTP server with /list, /huge, /broken, and what lists/ holds below /lists/
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
@@ -184,6 +184,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	deaf := listen(t, env.Defer) // the kernel accepts, nobody reads
 	mux := http.NewServeMux()
 	mux.HandleFunc("/list", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("a list\n")) })
+	mux.Handle("/lists/", http.StripPrefix("/lists/", http.FileServer(http.Dir(filepath.Join(dir, "lists")))))
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	mux.HandleFunc("/huge", func(w http.ResponseWriter, _ *http.Request) {
 		for range maxListBytes>>20 + 1 {

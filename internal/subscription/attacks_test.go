@@ -9,7 +9,10 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,10 +27,10 @@ import (
 // is taken afterwards.
 func TestAttacks(t *testing.T) {
 	alpha, beta, evil := entry(t, "alpha"), entry(t, "beta"), entry(t, "evil")
-	for _, c := range []struct {
-		name   string
-		want   subscription.Attack
-		attack func(t *testing.T, b *bridge)
+	for _, attack := range []struct {
+		name string
+		want subscription.Attack
+		make func(t *testing.T, b *bridge)
 	}{
 		{"rollback", subscription.Rollback, func(_ *testing.T, b *bridge) {
 			b.answer(b.archive.lists[0])
@@ -45,12 +48,10 @@ func TestAttacks(t *testing.T) {
 			b.answer(other.publish(t, alpha, evil))
 		}},
 		{"fast-forward", subscription.FastForward, func(t *testing.T, b *bridge) {
-			_, der, err := signedlist.NewPublisher(*b.Signer, ahead{b.fork(0).archive, 1 << 60}, signedlist.Options{Now: b.clock}).
-				Publish(t.Context(), []signedlist.Entry{alpha, evil})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.answer(der)
+			b.answer(resign(t, b, b.Signer, func(as []cms.Attribute) {
+				i := slices.IndexFunc(as, func(a cms.Attribute) bool { return strings.HasSuffix(a.Type.String(), ".1") })
+				as[i].Values = [][]byte{{2, 8, 0x10, 0, 0, 0, 0, 0, 0, 0}} // INTEGER
+			}))
 		}},
 		{"endless body", subscription.EndlessBody, func(_ *testing.T, b *bridge) {
 			b.handle(func(w http.ResponseWriter, _ *http.Request) {
@@ -80,6 +81,20 @@ func TestAttacks(t *testing.T) {
 				c.NotAfter = noon.Add(time.Hour)
 			})))
 		}},
+		{"signer not announced", subscription.OtherSigner, func(t *testing.T, b *bridge) {
+			other := b.fork(2)
+			other.Signer = issue(t, "Another signer", b.ca, signsLists)
+			b.answer(other.publish(t, alpha, evil))
+		}},
+		{"swapped view", subscription.SwappedView, func(t *testing.T, b *bridge) {
+			list, _ := b.file("list.p7s")
+			other := b.fork(2)
+			other.publish(t, alpha, beta, evil)
+			view, _ := other.file("anchors.pem")
+			b.handle(func(w http.ResponseWriter, r *http.Request) {
+				w.Write(map[string][]byte{"list.p7s": list, "anchors.pem": view}[path.Base(r.URL.Path)])
+			})
+		}},
 		{"truncated", subscription.Truncated, func(_ *testing.T, b *bridge) {
 			b.handle(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Length", "5000")
@@ -101,11 +116,13 @@ func TestAttacks(t *testing.T) {
 			b.now = b.now.Add(-time.Hour)
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(attack.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBridge(t)
 			dir := filepath.Join(t.TempDir(), "subscription")
-			s := create(t, dir, b, b.config(), subscription.Options{Timeout: 2 * time.Second})
+			c := b.config()
+			c.CheckViews = []string{"anchors.pem"}
+			s := create(t, dir, b, c, subscription.Options{Timeout: 2 * time.Second})
 			b.publish(t, alpha)
 			b.now = b.now.Add(time.Hour)
 			b.publish(t, alpha, beta)
@@ -115,10 +132,10 @@ func TestAttacks(t *testing.T) {
 			}
 			before, then := snapshot(t, dir), b.now
 
-			c.attack(t, b)
+			attack.make(t, b)
 			r := update(t, s)
-			if r.State != subscription.Refused || r.Attack != c.want || r.OK() {
-				t.Errorf("got %s, %s: %s; want refused, %s", r.State, r.Attack, r.Problem, c.want)
+			if r.State != subscription.Refused || r.Attack != attack.want || r.OK() {
+				t.Errorf("got %s, %s: %s; want refused, %s", r.State, r.Attack, r.Problem, attack.want)
 			}
 			unchanged(t, dir, before)
 			if r, err := s.Status(); err != nil || r.OK() {
@@ -187,14 +204,17 @@ func unchanged(t *testing.T, dir string, before map[string]string) {
 	}
 }
 
-// resign is the list in use, signed by another.
-func resign(t *testing.T, b *bridge, by *signedlist.Signer) []byte {
+// resign is the list in use, signed by another, or with other attributes.
+func resign(t *testing.T, b *bridge, by *signedlist.Signer, edits ...func([]cms.Attribute)) []byte {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(b.ca.Cert)
 	v, err := cms.Verify(b.archive.lists[1], roots, b.now)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, edit := range edits {
+		edit(v.Attributes)
 	}
 	der, err := cms.Sign(v.Content, v.ContentType, *by, cms.SignOptions{At: v.SigningTime, Attributes: v.Attributes})
 	if err != nil {

@@ -26,6 +26,10 @@ type Config struct {
 	// AllowHosts are hosts, HOST or HOST:PORT, that may be reached although their
 	// addresses are not public.
 	AllowHosts []string `yaml:"allow_hosts,omitempty"`
+	// CheckViews are published files, such as anchors.pem, that are fetched from
+	// beside the list and compared with what it says of them, for the sake of those
+	// who download them. No target is made from one.
+	CheckViews []string `yaml:"check_views,omitempty"`
 	// MaxChange is how much may change at once without consent.
 	MaxChange Limit `yaml:"max_change,omitempty"`
 	// MaxSkip is how many numbers of lists may pass in a day; a list further ahead
@@ -72,7 +76,7 @@ func (c Config) Validate() error {
 		return fault.New(fault.Invalid, "targets: none; name at least one of %s", strings.Join(TargetKinds(), ", "))
 	}
 	for i, t := range c.Targets {
-		if _, ok := encoders()[t.Kind]; !ok {
+		if kinds()[t.Kind] == "" {
 			return fault.New(fault.Invalid, "targets: %q is not one of %s", t.Kind, strings.Join(TargetKinds(), ", "))
 		}
 		if t.Link != "" && !filepath.IsAbs(t.Link) {
@@ -90,6 +94,11 @@ func (c Config) Validate() error {
 	for _, h := range c.AllowHosts {
 		if _, err := outbound.ParseHost(h); err != nil {
 			return fault.New(fault.Invalid, "allow_hosts: %w", err)
+		}
+	}
+	for _, v := range c.CheckViews {
+		if v == "" || strings.Trim(v, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" {
+			return fault.New(fault.Invalid, "check_views: %q is not the name of a file", v)
 		}
 	}
 	if c.MaxChange.Entries < 0 || c.MaxChange.Percent < 0 || c.MaxSkip < 0 {

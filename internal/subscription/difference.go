@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,18 +63,20 @@ func altered(old, new signedlist.Entry) (text string) {
 			text += fmt.Sprintf("; %s: %s instead of %s", what, b, a)
 		}
 	}
-	policies := func(e signedlist.Entry) string {
-		var all []string
-		for _, p := range e.Policies {
-			all = append(all, p.String())
-		}
-		return strings.Join(all, ", ")
-	}
 	field("member", old.Member, new.Member)
 	field("name", old.Title, new.Title)
-	field("policies", policies(old), policies(new))
+	field("levels of assurance", dotted(old.Levels), dotted(new.Levels))
+	field("policies", dotted(old.Policies), dotted(new.Policies))
 	field("mail domains", strings.Join(old.MailDomains, ", "), strings.Join(new.MailDomains, ", "))
 	return text
+}
+
+func dotted(oids []x509.OID) string {
+	all := make([]string, len(oids))
+	for i, o := range oids {
+		all[i] = o.String()
+	}
+	return strings.Join(all, ", ")
 }
 
 // count says how many certificates come and go.

@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,7 +36,8 @@ type bridge struct {
 	archive            *memory
 	now                time.Time
 	serve              atomic.Pointer[http.HandlerFunc] // instead of the latest list
-	requests           atomic.Int32                     // for the list, that were not answered with 304
+	published          atomic.Pointer[signedlist.Publication]
+	bodies             atomic.Int32 // served
 	url                string
 }
 
@@ -43,23 +45,21 @@ func newBridge(t testing.TB) *bridge {
 	b := &bridge{archive: &memory{}, now: noon, ca: issue(t, "Bridge", nil, ca)}
 	b.Signer = issue(t, "List signer", b.ca, signsLists)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h := b.serve.Load(); h != nil {
-			(*h)(w, r)
-			return
-		}
-		_, der, err := b.archive.Latest(r.Context())
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
-		etag := fmt.Sprintf(`"%x"`, sha256.Sum256(der))
+		body, ok := b.file(filepath.Base(r.URL.Path))
+		etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
 		w.Header().Set("ETag", etag)
-		if r.Header.Get("If-None-Match") == etag {
+		h := b.serve.Load()
+		switch {
+		case h != nil:
+			(*h)(w, r)
+		case !ok:
+			http.NotFound(w, r)
+		case r.Header.Get("If-None-Match") == etag:
 			w.WriteHeader(http.StatusNotModified)
-			return
+		default:
+			b.bodies.Add(1)
+			w.Write(body)
 		}
-		b.requests.Add(1)
-		w.Write(der)
 	}))
 	t.Cleanup(server.Close)
 	b.url = server.URL + "/list.p7s"
@@ -69,11 +69,27 @@ func newBridge(t testing.TB) *bridge {
 // publish signs a list at the bridge's time.
 func (b *bridge) publish(t testing.TB, entries ...signedlist.Entry) []byte {
 	t.Helper()
-	_, der, err := b.publisher().Publish(t.Context(), entries)
+	p, err := b.publisher().Publish(t.Context(), entries, left)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return der
+	b.published.Store(p)
+	return p.DER
+}
+
+// left is why any entry may go.
+func left(signedlist.Entry) string { return "left" }
+
+// file is what the repository has under a name.
+func (b *bridge) file(name string) ([]byte, bool) {
+	if p := b.published.Load(); p != nil {
+		for _, f := range p.Files {
+			if f.Name == name {
+				return f.Body, true
+			}
+		}
+	}
+	return nil, false
 }
 
 func (b *bridge) publisher() *signedlist.Publisher {
@@ -89,7 +105,8 @@ func (b *bridge) handle(h http.HandlerFunc) { b.serve.Store(&h) }
 
 // fork is the same bridge with a history of its own from number n on.
 func (b *bridge) fork(n int) *bridge {
-	return &bridge{Signer: b.Signer, ca: b.ca, now: b.now, archive: &memory{lists: append([][]byte(nil), b.archive.lists[:n]...)}}
+	m := &memory{lists: slices.Clone(b.archive.lists[:n]), forms: slices.Clone(b.archive.forms[:n])}
+	return &bridge{Signer: b.Signer, ca: b.ca, now: b.now, archive: m}
 }
 
 func (b *bridge) config(targets ...string) subscription.Config {
@@ -152,7 +169,10 @@ func snapshot(t testing.TB, dir string) map[string]string {
 }
 
 // memory is an archive that forgets.
-type memory struct{ lists [][]byte }
+type memory struct {
+	lists [][]byte
+	forms []map[string][]byte
+}
 
 func (m *memory) Latest(ctx context.Context) (int64, []byte, error) {
 	der, err := m.Get(ctx, int64(len(m.lists)))
@@ -166,20 +186,16 @@ func (m *memory) Get(_ context.Context, n int64) ([]byte, error) {
 	return m.lists[n-1], nil
 }
 
-func (m *memory) Append(_ context.Context, _ int64, der []byte) error {
-	m.lists = append(m.lists, der)
+func (m *memory) Form(_ context.Context, n int64, name string) ([]byte, error) {
+	if n < 1 || n > int64(len(m.forms)) || m.forms[n-1][name] == nil {
+		return nil, fault.New(fault.NotFound, "no form %s of list %d", name, n)
+	}
+	return m.forms[n-1][name], nil
+}
+
+func (m *memory) Append(_ context.Context, _ int64, der []byte, forms map[string][]byte) error {
+	m.lists, m.forms = append(m.lists, der), append(m.forms, forms)
 	return nil
-}
-
-// ahead is an archive whose next list has a number far away.
-type ahead struct {
-	*memory
-	by int64
-}
-
-func (a ahead) Latest(ctx context.Context) (int64, []byte, error) {
-	n, der, err := a.memory.Latest(ctx)
-	return n + a.by, der, err
 }
 
 func ca(c *x509.Certificate) {

@@ -17,35 +17,37 @@ const skew = 5 * time.Minute
 // that is Consentable the list is returned too.
 func judge(der []byte, inUse *signedlist.List, roots *x509.CertPool, at time.Time, maxSkip int64) (*signedlist.List, error) {
 	l, err := signedlist.Open(der, roots, at)
+	var refusal *Refusal
 	if l != nil && inUse != nil {
-		// Also of a list that has expired: what it replaces says more than that.
-		if refusal := succession(l, inUse); refusal != nil {
-			return nil, refusal
-		}
+		refusal = succession(l, inUse, at, maxSkip)
 	}
-	if err != nil {
+	switch {
+	case refusal != nil && !refusal.Consentable():
+		return nil, refusal // also of a list that has expired: it says more than that
+	case err != nil:
 		return nil, refusalOf(err)
-	}
-	if inUse != nil {
-		days := 1 + int64(at.Sub(inUse.IssuedAt)/(24*time.Hour))
-		if skipped := l.Number - inUse.Number; skipped > maxSkip*days {
-			return l, refuse(FastForward, "number %d is %d ahead of the list in use, and at most %d a day are expected", l.Number, skipped, maxSkip)
-		}
+	case refusal != nil:
+		return l, refusal
 	}
 	return l, nil
 }
 
-func succession(l, inUse *signedlist.List) *Refusal {
+func succession(l, inUse *signedlist.List, at time.Time, maxSkip int64) *Refusal {
+	days := 1 + int64(at.Sub(inUse.IssuedAt)/(24*time.Hour))
 	err := l.Supersedes(inUse)
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, signedlist.ErrRollback):
 		return &Refusal{Rollback, err}
-	case l.Number == inUse.Number:
+	case errors.Is(err, signedlist.ErrUnannounced):
+		return &Refusal{OtherSigner, err}
+	case err != nil && l.Number == inUse.Number:
 		return &Refusal{OtherContent, err}
+	case err != nil:
+		return &Refusal{MixAndMatch, err}
+	case l.Number-inUse.Number > maxSkip*days:
+		return refuse(FastForward, "number %d is %d ahead of the list in use, and at most %d a day are expected", l.Number, l.Number-inUse.Number, maxSkip)
 	}
-	return &Refusal{MixAndMatch, err}
+	return nil
 }
 
 // refusalOf names what [signedlist.Open] found.

@@ -37,7 +37,7 @@ func TestKilled(t *testing.T) {
 	var olds, news int
 	for step, done := 1, false; !done; step++ {
 		dir := filepath.Join(t.TempDir(), "subscription")
-		c := b.config()
+		c := b.config("directory", "p7b")
 		c.Targets = append(c.Targets, subscription.Target{Kind: "pem", Link: filepath.Join(t.TempDir(), "anchors.pem")})
 		s := create(t, dir, b, c, subscription.Options{})
 		b.answer(first)

@@ -67,7 +67,7 @@ func (s *Subscription) report(inUse *set, changes []Difference, failure error, a
 		for _, t := range s.config.Targets {
 			path := t.Link
 			if path == "" {
-				path = filepath.Join(s.dir, currentLink, encoders()[t.Kind].name)
+				path = filepath.Join(s.dir, currentLink, t.name())
 			}
 			r.Targets = append(r.Targets, Made{t, path})
 		}

@@ -22,7 +22,8 @@ type Selection struct {
 // Rule fits entries by one property:
 //
 //	member=ID       of that member
-//	policy=OID      trusted under that policy, which is a level of assurance
+//	level=OID       of that level of assurance of the bridge's
+//	policy=OID      trusted under that policy of the member's own
 //	domain=DOMAIN   whose member speaks for mail addresses of that domain, or of
 //	                one above or below it
 type Rule string
@@ -75,8 +76,9 @@ func (s Selection) Validate() error {
 	for _, r := range slices.Concat(s.Include, s.Exclude) {
 		property, value, _ := strings.Cut(string(r), "=")
 		_, err := x509.ParseOID(value)
-		if value == "" || property != "member" && property != "domain" && (property != "policy" || err != nil) || strings.ToLower(value) != value {
-			return fault.New(fault.Invalid, "select: %q is not member=ID, policy=OID or domain=DOMAIN, in lower case", r)
+		known := property == "member" || property == "domain" || (property == "level" || property == "policy") && err == nil
+		if value == "" || !known || strings.ToLower(value) != value {
+			return fault.New(fault.Invalid, "select: %q is not member=ID, level=OID, policy=OID or domain=DOMAIN, in lower case", r)
 		}
 	}
 	return nil
@@ -87,6 +89,8 @@ func (r Rule) fits(e signedlist.Entry) bool {
 	switch property {
 	case "member":
 		return e.Member == value
+	case "level":
+		return slices.ContainsFunc(e.Levels, func(l x509.OID) bool { return l.String() == value })
 	case "policy":
 		return slices.ContainsFunc(e.Policies, func(p x509.OID) bool { return p.String() == value })
 	case "domain":

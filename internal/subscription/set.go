@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -105,6 +106,16 @@ func (c *set) intact(config string) bool {
 	return true
 }
 
+// has reports whether a file of c says the same, and is in a folder: those are
+// many and seldom change.
+func (c *set) has(f file) bool {
+	if c == nil || !strings.Contains(f.name, "/") {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join(c.dir, filepath.FromSlash(f.name)))
+	return err == nil && bytes.Equal(b, f.body)
+}
+
 // configHash tells whether targets were made by the same rules.
 func (s *Subscription) configHash() string {
 	text, err := json.Marshal([]any{s.config.Select, s.config.Targets})
@@ -115,7 +126,8 @@ func (s *Subscription) configHash() string {
 }
 
 // prepare writes a set for the list, durable and whole, and does not use it yet.
-func (s *Subscription) prepare(l *signedlist.List, der []byte, selected []signedlist.Entry, r record) (*set, error) {
+// What before has already, which may be nil, is linked.
+func (s *Subscription) prepare(l *signedlist.List, der []byte, selected []signedlist.Entry, r record, before *set) (*set, error) {
 	files := []file{{listFile, der}}
 	made := map[string]bool{}
 	for _, t := range s.config.Targets {
@@ -123,9 +135,9 @@ func (s *Subscription) prepare(l *signedlist.List, der []byte, selected []signed
 			continue
 		}
 		made[t.Kind] = true
-		more, err := encoders()[t.Kind].encode(selected)
+		more, err := t.files(l, selected)
 		if err != nil {
-			return nil, fmt.Errorf("making the target %s: %w", t.Kind, err)
+			return nil, err
 		}
 		files = append(files, more...)
 	}
@@ -143,14 +155,14 @@ func (s *Subscription) prepare(l *signedlist.List, der []byte, selected []signed
 	if out.dir, err = os.MkdirTemp(filepath.Join(s.dir, setsDir), fmt.Sprintf("%d-*", l.Number)); err != nil {
 		return nil, diskFault(err)
 	}
-	return out, diskFault(s.write(out.dir, files))
+	return out, diskFault(s.write(out.dir, files, before))
 }
 
-func (s *Subscription) write(dir string, files []file) error {
+func (s *Subscription) write(dir string, files []file, before *set) error {
 	folders := []string{dir}
 	for _, t := range s.config.Targets {
-		if t.Kind == "directory" && len(folders) == 1 { // also when it is to be empty
-			folders = append(folders, filepath.Join(dir, encoders()[t.Kind].name))
+		if t.Kind == directory && len(folders) == 1 {
+			folders = append(folders, filepath.Join(dir, t.name()))
 		}
 	}
 	for _, f := range folders {
@@ -166,7 +178,13 @@ func (s *Subscription) write(dir string, files []file) error {
 	g.SetLimit(writers)
 	for _, f := range files {
 		s.step()
-		g.Go(func() error { return writeDurably(filepath.Join(dir, filepath.FromSlash(f.name)), f.body) })
+		g.Go(func() error {
+			path := filepath.FromSlash(f.name)
+			if before.has(f) && os.Link(filepath.Join(before.dir, path), filepath.Join(dir, path)) == nil {
+				return nil
+			}
+			return writeDurably(filepath.Join(dir, path), f.body)
+		})
 	}
 	err := g.Wait()
 	for _, f := range slices.Backward(folders) {
@@ -223,7 +241,7 @@ func (s *Subscription) link() error {
 		if t.Link == "" {
 			continue
 		}
-		want := filepath.Join(s.dir, currentLink, encoders()[t.Kind].name)
+		want := filepath.Join(s.dir, currentLink, t.name())
 		got, err := os.Readlink(t.Link)
 		switch {
 		case err == nil && got == want:

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"time"
 
 	"bridge.example/internal/fault"
 	"bridge.example/internal/outbound"
@@ -19,9 +20,8 @@ const MaxListBytes = 64 << 20
 
 // source is where lists come from.
 type source struct {
-	url    string
-	client *http.Client
-	o      Options
+	client  *http.Client
+	timeout time.Duration // of one fetch
 }
 
 // Answer is what came from a repository. Body is nil when it is what the caller
@@ -41,7 +41,7 @@ func newSource(c Config, o Options) (source, error) {
 		}
 		policy.Hosts = append(policy.Hosts, h)
 	}
-	return source{c.URL, Client(c.URL, policy), o}, nil
+	return source{Client(c.URL, policy), o.Timeout}, nil
 }
 
 // Client is an HTTP client for the repository at the address rawURL. It reaches
@@ -58,13 +58,21 @@ func Client(rawURL string, p outbound.Policy) *http.Client {
 	return outbound.Client(p)
 }
 
-// get fetches the list unless it is the one that etag tells. Errors: a *Refusal;
-// otherwise Unavailable, or NotFound.
-func (s source) get(ctx context.Context, etag string) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+// get is Get within the time allowed. Errors: a *Refusal, or unreachable.
+func (s source) get(ctx context.Context, address, etag string) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return Get(ctx, s.client, s.url, etag)
+	got, err := Get(ctx, s.client, address, etag)
+	if err != nil && !isRefusal(err) {
+		err = unreachable{err}
+	}
+	return got, err
 }
+
+// unreachable is that nothing came, as opposed to a fault of this machine.
+type unreachable struct{ error }
+
+func (u unreachable) Unwrap() error { return u.error }
 
 // Get fetches what is at an address, at most [MaxListBytes] of it; ctx bounds
 // the time. With an etag that still holds the body is nil. Errors: a *[Refusal]
@@ -97,14 +105,14 @@ func Get(ctx context.Context, client *http.Client, address, etag string) (Answer
 		if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
 			kind = fault.NotFound
 		}
-		return Answer{}, fault.New(kind, "fetching the list: %s says %s", req.URL.Redacted(), resp.Status)
+		return Answer{}, fault.New(kind, "%s says %s", req.URL.Redacted(), resp.Status)
 	}
 	b, err := readBody(ctx, resp)
 	return Answer{b, resp.Header.Get("ETag")}, err
 }
 
 func readBody(ctx context.Context, resp *http.Response) ([]byte, error) {
-	tooLong := refuse(EndlessBody, "the list is longer than %d bytes", MaxListBytes)
+	tooLong := refuse(EndlessBody, "more than %d bytes came", MaxListBytes)
 	if resp.ContentLength > MaxListBytes {
 		return nil, tooLong
 	}

@@ -1,17 +1,16 @@
 package subscription
 
 import (
+	"archive/tar"
 	"bytes"
-	"crypto/sha1" // #nosec: names certificates where programs want it so, proves nothing
-	"crypto/x509"
-	"encoding/pem"
+	"compress/gzip"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"path"
 	"slices"
-	"strings"
-	"unicode"
 
-	"bridge.example/internal/wire/cms"
 	"bridge.example/signedlist"
 )
 
@@ -30,88 +29,69 @@ func (t Target) String() string {
 	return t.Kind + "=" + t.Link
 }
 
+const directory = "directory"
+
+// kinds are the targets and the views of a list that they are made as. They are
+// made here from what is selected; nothing but the list is fetched.
+func kinds() map[string]string {
+	return map[string]string{
+		"apple":     "anchors.mobileconfig",
+		directory:   "anchors-openssl.tar.gz", // unpacked
+		"nss":       "anchors-nss.sh",
+		"p7b":       "anchors.p7b",
+		"pem":       "anchors.pem",
+		"pkcs12":    "anchors.p12",
+		"trustlist": "trustlist.txt",
+	}
+}
+
+// TargetKinds are the kinds there are, ordered.
+func TargetKinds() []string { return slices.Sorted(maps.Keys(kinds())) }
+
+// name is that of the target in a set.
+func (t Target) name() string {
+	if t.Kind == directory {
+		return "certs"
+	}
+	return kinds()[t.Kind]
+}
+
 // file is one file of a set; its name may have one folder.
 type file struct {
 	name string
 	body []byte
 }
 
-// encoder makes a kind of target from what is selected, under a name below a set.
-type encoder struct {
-	name   string // of the file or directory
-	encode func([]signedlist.Entry) ([]file, error)
-}
-
-func encoders() map[string]encoder {
-	return map[string]encoder{
-		"pem":       {"anchors.pem", single("anchors.pem", encodePEM)},
-		"p7b":       {"anchors.p7b", single("anchors.p7b", encodeP7B)},
-		"trustlist": {"trustlist.txt", single("trustlist.txt", encodeTrustlist)},
-		"directory": {"certs", encodeDirectory},
+// files makes the target from the entries of l that are selected.
+func (t Target) files(l *signedlist.List, selected []signedlist.Entry) ([]file, error) {
+	view, err := l.Derive(kinds()[t.Kind], selected)
+	if err != nil {
+		return nil, fmt.Errorf("making the target %s: %w", t.Kind, err)
 	}
-}
-
-// TargetKinds are the kinds there are: pem (a bundle), p7b (certs-only CMS),
-// trustlist (gpgsm), directory (as openssl rehash makes it).
-func TargetKinds() []string { return slices.Sorted(maps.Keys(encoders())) }
-
-func single(name string, encode func([]signedlist.Entry) ([]byte, error)) func([]signedlist.Entry) ([]file, error) {
-	return func(entries []signedlist.Entry) ([]file, error) {
-		b, err := encode(entries)
-		return []file{{name, b}}, err
+	if t.Kind != directory {
+		return []file{{view.Name, view.Body}}, nil
 	}
+	return unpack(view.Body, t.name())
 }
 
-func encodePEM(entries []signedlist.Entry) ([]byte, error) {
-	var b bytes.Buffer
-	for _, e := range entries {
-		fmt.Fprintf(&b, "# %s: %s\n", e.Member, plain(e.Title))
-		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate.Raw}))
+// unpack lays the files of an archive of ours into one folder.
+func unpack(archive []byte, folder string) (out []file, err error) {
+	z, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return nil, err
 	}
-	return b.Bytes(), nil
-}
-
-func encodeP7B(entries []signedlist.Entry) ([]byte, error) {
-	certs := make([]*x509.Certificate, len(entries))
-	for i, e := range entries {
-		certs[i] = e.Certificate
-	}
-	return cms.CertsOnly(certs)
-}
-
-// encodeTrustlist writes gpgsm's trustlist.txt: S is for S/MIME, relax lets CA
-// certificates pass that are odd but not wrong.
-func encodeTrustlist(entries []signedlist.Entry) ([]byte, error) {
-	var b bytes.Buffer
-	for _, e := range entries {
-		fmt.Fprintf(&b, "# %s: %s\n%X S relax\n", e.Member, plain(e.Title), sha1.Sum(e.Certificate.Raw))
-	}
-	return b.Bytes(), nil
-}
-
-// encodeDirectory names each certificate by the hash of its subject, as OpenSSL
-// looks for it: that hash, and a number that tells equal ones apart.
-func encodeDirectory(entries []signedlist.Entry) ([]file, error) {
-	out := make([]file, 0, len(entries))
-	count := map[string]int{}
-	for _, e := range entries {
-		hash, err := subjectHash(e.Certificate)
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
 		if err != nil {
-			return nil, fmt.Errorf("naming the certificate of %s: %w", e.Member, err)
+			return nil, err
 		}
-		name := fmt.Sprintf("certs/%s.%d", hash, count[hash])
-		count[hash]++
-		out = append(out, file{name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate.Raw})})
+		b, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, file{folder + "/" + path.Base(h.Name), b})
 	}
-	return out, nil
-}
-
-// plain is a title that cannot end its line.
-func plain(title string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, title)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,12 +115,9 @@ func (u *update) advance(ctx context.Context) error {
 	if u.inUse != nil && u.seen.Hash == hexSum(u.inUse.der) {
 		etag = u.seen.ETag
 	}
-	got, err := u.source.get(ctx, etag)
-	switch {
-	case isRefusal(err):
+	got, err := u.source.get(ctx, u.config.URL, etag)
+	if err != nil {
 		return err
-	case err != nil:
-		return unreachable{err}
 	}
 	der := got.Body
 	if der == nil {
@@ -129,10 +127,31 @@ func (u *update) advance(ctx context.Context) error {
 	if err = u.consent(l, err); err != nil {
 		return err
 	}
+	if err := u.checkViews(ctx, l); err != nil {
+		return err
+	}
 	if err := u.put(l, der); err != nil {
 		return err
 	}
 	u.seen.ETag, u.seen.Hash = got.ETag, hexSum(der)
+	return nil
+}
+
+// checkViews compares the files beside the list with what it says of them.
+func (u *update) checkViews(ctx context.Context, l *signedlist.List) error {
+	base, err := url.Parse(u.config.URL)
+	if err != nil {
+		return err
+	}
+	for _, name := range u.config.CheckViews {
+		got, err := u.source.get(ctx, base.ResolveReference(&url.URL{Path: name}).String(), "")
+		if err != nil {
+			return err
+		}
+		if err := l.CheckView(name, got.Body); err != nil {
+			return &Refusal{SwappedView, err}
+		}
+	}
 	return nil
 }
 
@@ -155,7 +174,7 @@ func (u *update) put(l *signedlist.List, der []byte) error {
 			return err
 		}
 	}
-	next, err := u.prepare(l, der, selected, record{At: u.at, Accepted: u.accept == l.Number})
+	next, err := u.prepare(l, der, selected, record{At: u.at, Accepted: u.accept == l.Number}, u.inUse)
 	if err != nil {
 		return err
 	}
@@ -225,11 +244,6 @@ func in(choices []Choice) (out []signedlist.Entry) {
 	}
 	return out
 }
-
-// unreachable is that nothing came, as opposed to a fault of this machine.
-type unreachable struct{ error }
-
-func (u unreachable) Unwrap() error { return u.error }
 
 func isRefusal(err error) bool {
 	_, ok := errors.AsType[*Refusal](err)

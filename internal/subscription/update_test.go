@@ -1,6 +1,7 @@
 package subscription_test
 
 import (
+	"crypto/x509"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,8 +45,8 @@ func TestUnchangedListIsNotFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, update(t, s), subscription.UpToDate, "")
-	if after, _ := os.Readlink(filepath.Join(dir, "current")); b.requests.Load() != 1 || after != before {
-		t.Errorf("got %d bodies and %s, want one and %s", b.requests.Load(), after, before)
+	if after, _ := os.Readlink(filepath.Join(dir, "current")); b.bodies.Load() != 1 || after != before {
+		t.Errorf("got %d bodies and %s, want one and %s", b.bodies.Load(), after, before)
 	}
 }
 
@@ -274,6 +275,11 @@ func TestClockSeen(t *testing.T) {
 func TestSelection(t *testing.T) {
 	e := entry(t, "alpha")
 	e.MailDomains = []string{"alpha.example", "sales.example.org"}
+	level, err := x509.ParseOID("1.3.6.1.4.1.32473.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Levels = []x509.OID{level}
 	for _, c := range []struct {
 		name string
 		s    subscription.Selection
@@ -286,6 +292,8 @@ func TestSelection(t *testing.T) {
 		{"others included beside all", subscription.Selection{Default: "all", Include: []subscription.Rule{"member=beta"}}, true, "by default"},
 		{"by member", subscription.Selection{Include: []subscription.Rule{"member=alpha"}}, true, "included by member=alpha"},
 		{"by policy", subscription.Selection{Include: []subscription.Rule{"policy=1.3.6.1.4.1.32473.1.1"}}, true, "included by policy=1.3.6.1.4.1.32473.1.1"},
+		{"by level", subscription.Selection{Include: []subscription.Rule{"level=1.3.6.1.4.1.32473.2.1"}}, true, "included by level=1.3.6.1.4.1.32473.2.1"},
+		{"by another level", subscription.Selection{Include: []subscription.Rule{"level=1.3.6.1.4.1.32473.1.1"}}, false, "not included"},
 		{"by another policy", subscription.Selection{Include: []subscription.Rule{"policy=1.3.6.1.4.1.32473.1"}}, false, "not included"},
 		{"a domain above", subscription.Selection{Include: []subscription.Rule{"domain=example.org"}}, true, "included by domain=example.org"},
 		{"a domain below", subscription.Selection{Include: []subscription.Rule{"domain=mail.alpha.example"}}, true, "included by domain=mail.alpha.example"},
@@ -317,6 +325,7 @@ func TestConfigRefusals(t *testing.T) {
 		"not an absolute path":    func(c *subscription.Config) { c.Targets[0].Link = "a/b" },
 		"stands there twice":      func(c *subscription.Config) { c.Targets[1] = c.Targets[0] },
 		"command: no program":     func(c *subscription.Config) { c.Command = []string{""} },
+		"check_views: ":           func(c *subscription.Config) { c.CheckViews = []string{"../list"} },
 		"allow_hosts: ":           func(c *subscription.Config) { c.AllowHosts = []string{"a b"} },
 		"want no negative number": func(c *subscription.Config) { c.MaxChange.Percent = -1 },
 	} {

@@ -21,7 +21,8 @@ import (
 // writeLists writes bridge-ca.pem and lists signed below it: 1.p7s of
 // 2026-01-02 trusts alpha, 2.p7s of 2026-01-03 nobody, fork.p7s is another list
 // with the number 1, changed.p7s is 1.p7s with one bit changed. In force are
-// now-1.p7s, which trusts alpha and beta, and now-2.p7s, which trusts beta.
+// now-1.p7s, which trusts alpha and beta and has the view now-1.pem, and
+// now-2.p7s, which trusts beta; beta.pem is beta's CA.
 func writeLists(t *testing.T, dir string) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -40,7 +41,7 @@ func writeLists(t *testing.T, dir string) {
 	}
 	alpha, beta := member("alpha", "Alpha"), member("beta", "Beta")
 	day := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	publish := func(store string, at time.Time, entries ...signedlist.Entry) []byte {
+	publish := func(store string, at time.Time, entries ...signedlist.Entry) *signedlist.Publication {
 		s, err := boltstore.Open(store)
 		if err != nil {
 			s, err = boltstore.Create(store)
@@ -55,19 +56,26 @@ func writeLists(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.DER
+		return p
 	}
-	first := publish(filepath.Join(dir, "a.db"), day, alpha)
+	first := publish(filepath.Join(dir, "a.db"), day, alpha).DER
 	changed := append([]byte(nil), first...)
 	changed[len(changed)/2] ^= 1
 	write(t, filepath.Join(dir, "bridge-ca.pem"), pemOf(bridge.cert.Raw))
 	write(t, filepath.Join(dir, "bridge-ca.cer"), bridge.cert.Raw)
 	write(t, filepath.Join(dir, "1.p7s"), first)
 	write(t, filepath.Join(dir, "changed.p7s"), changed)
-	write(t, filepath.Join(dir, "2.p7s"), publish(filepath.Join(dir, "a.db"), day.AddDate(0, 0, 1)))
-	write(t, filepath.Join(dir, "fork.p7s"), publish(filepath.Join(dir, "b.db"), day))
-	write(t, filepath.Join(dir, "now-1.p7s"), publish(filepath.Join(dir, "c.db"), time.Now().Add(-time.Hour), alpha, beta))
-	write(t, filepath.Join(dir, "now-2.p7s"), publish(filepath.Join(dir, "c.db"), time.Now(), beta))
+	write(t, filepath.Join(dir, "2.p7s"), publish(filepath.Join(dir, "a.db"), day.AddDate(0, 0, 1)).DER)
+	write(t, filepath.Join(dir, "fork.p7s"), publish(filepath.Join(dir, "b.db"), day).DER)
+	current := publish(filepath.Join(dir, "c.db"), time.Now().Add(-time.Hour), alpha, beta)
+	write(t, filepath.Join(dir, "now-1.p7s"), current.DER)
+	for _, f := range current.Files {
+		if f.Name == "anchors.pem" {
+			write(t, filepath.Join(dir, "now-1.pem"), f.Body)
+		}
+	}
+	write(t, filepath.Join(dir, "now-2.p7s"), publish(filepath.Join(dir, "c.db"), time.Now(), beta).DER)
+	write(t, filepath.Join(dir, "beta.pem"), pemOf(beta.Certificate.Raw))
 }
 
 func listSigner(t *testing.T, by authority) signedlist.Signer {

@@ -221,7 +221,7 @@ func issue(t testing.TB, name string, by *signedlist.Signer, edit func(*x509.Cer
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
-		NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(1, 0, 0),
+		NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(20, 0, 0),
 	}
 	edit(template)
 	s := &signedlist.Signer{Key: key}

@@ -162,7 +162,8 @@ announced need consent: --accept-change with the number of the list, after askin
 the bridge.
 
 With --every it stays and repeats that, with up to a tenth of the time added at
-random, until it is told to end.
+random, until it is told to end, and exits 0. With --output json each time is an
+object.
 
 Exit codes: 0 the machine trusts what the bridge says now; 6 the list cannot be had
 but the last one is in force, or the command failed; 7 the list was refused, or the
@@ -192,7 +193,7 @@ last one has expired, or nothing in it is selected.
 	return c
 }
 
-// stay repeats f until a signal comes, and returns what it said last.
+// stay repeats f, and reports on each time, until a signal tells it to end.
 func (t *tool) stay(ctx context.Context, every time.Duration, f func(context.Context) error) error {
 	if every < time.Second {
 		return fault.New(fault.Invalid, "--every: want a second or more, such as 1h")
@@ -200,15 +201,14 @@ func (t *tool) stay(ctx context.Context, every time.Duration, f func(context.Con
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	for {
-		err := f(ctx)
-		if ctx.Err() != nil {
-			return err
+		t.emitted = false
+		if err := f(ctx); ctx.Err() == nil {
+			t.report(err)
 		}
-		t.emitted = true
-		t.report(err)
 		select {
 		case <-ctx.Done():
-			return err
+			t.emitted = true
+			return nil
 		case <-time.After(every + rand.N(every/10)):
 		}
 	}

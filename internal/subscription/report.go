@@ -17,7 +17,7 @@ type State string
 // bridge says now.
 const (
 	UpToDate    State = "up to date"
-	Changed     State = "changed"     // and so are the targets
+	Changed     State = "changed"     // the targets were made anew: for another list, or by another configuration
 	Refused     State = "refused"     // what came; the last good list stays
 	Unreachable State = "unreachable" // nothing came; the last good list is in force
 	Expired     State = "expired"     // nothing came, and the last good list is over, or there is none
@@ -53,11 +53,8 @@ type Made struct {
 // OK reports whether the machine trusts what the bridge says now.
 func (r *Report) OK() bool { return r.State == UpToDate || r.State == Changed }
 
-func (s *Subscription) report(inUse *set, changes []Difference, failure error, at time.Time) *Report {
-	r := &Report{State: UpToDate, Changes: changes}
-	if len(changes) > 0 {
-		r.State = Changed
-	}
+func (s *Subscription) report(inUse *set, failure error, at time.Time) *Report {
+	r := &Report{State: UpToDate}
 	if inUse != nil {
 		l := inUse.list
 		r.Number, r.IssuedAt, r.NextUpdate = l.Number, l.IssuedAt, l.NextUpdate
@@ -115,7 +112,7 @@ func (s *Subscription) readSeen() (out seen, err error) {
 		err = json.Unmarshal(text, &out)
 	}
 	if err != nil {
-		return out, fault.New(fault.Internal, "reading %s: %w", seenFile, err)
+		return out, fault.New(fault.Internal, "reading %s, which may be removed: %w", filepath.Join(s.dir, seenFile), err)
 	}
 	return out, nil
 }

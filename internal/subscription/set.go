@@ -268,7 +268,7 @@ func writeDurably(path string, b []byte) error {
 		return err
 	}
 	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // public, whatever the umask
 }
 
 // replaceFile writes a file whole or not at all, durably.

@@ -82,7 +82,7 @@ func Open(dir string, c Config, o Options) (*Subscription, error) {
 // Create makes a subscription in dir, which it creates; anchor is pinned. The
 // first [Subscription.Update] fetches the list. Errors: Invalid when c cannot be
 // used or the fingerprint is not that of anchor; Conflict when dir has a
-// subscription already.
+// subscription already, or something that is not ours lies where a link should.
 func Create(dir string, c Config, anchor *x509.Certificate, o Options) (*Subscription, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -97,6 +97,9 @@ func Create(dir string, c Config, anchor *x509.Certificate, o Options) (*Subscri
 	}
 	if err := os.MkdirAll(filepath.Join(dir, setsDir), 0o755); err != nil {
 		return nil, diskFault(err)
+	}
+	if err := s.link(); err != nil {
+		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: anchor.Raw})
 	return s, replaceFile(filepath.Join(dir, anchorFile), text)

@@ -29,6 +29,9 @@ func (s *Subscription) Update(ctx context.Context, accept int64) (*Report, error
 		return nil, err
 	}
 	defer unlock()
+	if err := s.link(); err != nil {
+		return nil, err
+	}
 	inUse, err := s.load()
 	if err != nil {
 		return nil, err
@@ -44,12 +47,14 @@ func (s *Subscription) Update(ctx context.Context, accept int64) (*Report, error
 	if failure != nil && !away && !isRefusal(failure) {
 		return nil, failure
 	}
-	if run.inUse != nil && failure == nil {
-		if err := s.link(); err != nil {
-			return nil, err
-		}
+	if away && ctx.Err() != nil {
+		return nil, ctx.Err() // it was not the repository's fault
 	}
-	r := s.report(run.inUse, run.changes, failure, at)
+	r := s.report(run.inUse, failure, at)
+	r.Changes = run.changes
+	if r.State == UpToDate && run.inUse != inUse {
+		r.State = Changed
+	}
 	if failure == nil && at.After(run.seen.Clock) {
 		run.seen.Clock = at
 	}
@@ -93,7 +98,7 @@ func (s *Subscription) Status() (*Report, error) {
 	if refusal := clock(at, listOf(inUse), last.Clock); refusal != nil {
 		failure = refusal
 	}
-	return s.report(inUse, nil, failure, at), nil
+	return s.report(inUse, failure, at), nil
 }
 
 // update is one run.
@@ -164,8 +169,6 @@ func (u *update) put(l *signedlist.List, der []byte) error {
 	var before []signedlist.Entry
 	if u.inUse != nil {
 		before = in(u.config.Select.Apply(u.inUse.list.Entries))
-	} else if len(selected) == 0 {
-		return refuse(Change, "nothing in list %d is selected, so this machine would trust nobody", l.Number)
 	}
 	changes := Compare(before, selected)
 	if u.inUse != nil {

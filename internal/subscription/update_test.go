@@ -87,7 +87,10 @@ func TestNothingSelectedAtFirst(t *testing.T) {
 	c := b.config()
 	c.Select.Include = []subscription.Rule{"member=alhpa"}
 	r := update(t, create(t, filepath.Join(t.TempDir(), "s"), b, c, subscription.Options{}))
-	wants(t, r, subscription.Refused, subscription.Change)
+	wants(t, r, subscription.Empty, "")
+	if len(r.Idle) != 1 {
+		t.Errorf("got %v idle, want the rule", r.Idle)
+	}
 }
 
 func TestLargeChangeNeedsConsent(t *testing.T) {
@@ -154,7 +157,7 @@ func TestMadeAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := update(t, s); r.Selected != 1 || len(snapshot(t, dir)) != 2 {
+	if r := update(t, s); r.State != subscription.Changed || r.Selected != 1 || len(snapshot(t, dir)) != 2 {
 		t.Errorf("got %+v, %v", r, snapshot(t, dir))
 	}
 }
@@ -237,9 +240,17 @@ func TestForeignFileStays(t *testing.T) {
 	}
 	c := b.config()
 	c.Targets = []subscription.Target{{Kind: "pem", Link: link}}
-	s := create(t, filepath.Join(t.TempDir(), "s"), b, c, subscription.Options{})
-	if _, err := s.Update(t.Context(), 0); fault.KindOf(err) != fault.Conflict {
-		t.Errorf("got %v, want a conflict", err)
+	dir := filepath.Join(t.TempDir(), "s")
+	if _, err := subscription.Create(dir, c, b.ca.Cert, subscription.Options{}); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("beginning: got %v, want a conflict", err)
+	}
+	create(t, dir, b, b.config(), subscription.Options{})
+	s, err := subscription.Open(dir, c, subscription.Options{Now: b.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Update(t.Context(), 0); fault.KindOf(err) != fault.Conflict || len(snapshot(t, dir)) != 0 {
+		t.Errorf("got %v, want a conflict before anything changes", err)
 	}
 	if text, _ := os.ReadFile(link); string(text) != "mine" {
 		t.Errorf("got %q", text)

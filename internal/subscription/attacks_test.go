@@ -59,13 +59,6 @@ func TestAttacks(t *testing.T) {
 				}
 			})
 		}},
-		{"a body that drips", subscription.EndlessBody, func(_ *testing.T, b *bridge) {
-			b.handle(func(w http.ResponseWriter, r *http.Request) {
-				w.WriteHeader(http.StatusOK)
-				w.(http.Flusher).Flush()
-				<-r.Context().Done()
-			})
-		}},
 		{"wrong signer", subscription.WrongSigner, func(t *testing.T, b *bridge) {
 			other := newBridge(t)
 			other.publish(t, alpha)
@@ -122,7 +115,7 @@ func TestAttacks(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "subscription")
 			c := b.config()
 			c.CheckViews = []string{"anchors.pem"}
-			s := create(t, dir, b, c, subscription.Options{Timeout: 2 * time.Second})
+			s := create(t, dir, b, c, subscription.Options{})
 			b.publish(t, alpha)
 			b.now = b.now.Add(time.Hour)
 			b.publish(t, alpha, beta)
@@ -149,6 +142,27 @@ func TestAttacks(t *testing.T) {
 				t.Errorf("the next list: got %+v", r)
 			}
 		})
+	}
+}
+
+// A body that does not end is no better for coming slowly.
+func TestDrip(t *testing.T) {
+	b := newBridge(t)
+	b.publish(t, entry(t, "alpha"))
+	_, dir := bound(t, b, asIs)
+	b.handle(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	before := snapshot(t, dir)
+	s, err := subscription.Open(dir, b.config("pem", "directory"), subscription.Options{Now: b.clock, Timeout: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, update(t, s), subscription.Refused, subscription.EndlessBody)
+	if after := snapshot(t, dir); !maps.Equal(before, after) {
+		t.Errorf("got %v, want %v", after, before)
 	}
 }
 

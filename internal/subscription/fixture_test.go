@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type bridge struct {
 	*signedlist.Signer // what signs lists
 	ca                 *signedlist.Signer
+	next               *signedlist.Signer // announced, when not nil
 	archive            *memory
 	now                time.Time
 	serve              atomic.Pointer[http.HandlerFunc] // instead of the latest list
@@ -45,7 +47,7 @@ func newBridge(t testing.TB) *bridge {
 	b := &bridge{archive: &memory{}, now: noon, ca: issue(t, "Bridge", nil, ca)}
 	b.Signer = issue(t, "List signer", b.ca, signsLists)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, ok := b.file(filepath.Base(r.URL.Path))
+		body, ok := b.file(strings.TrimPrefix(r.URL.Path, "/"))
 		etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
 		w.Header().Set("ETag", etag)
 		h := b.serve.Load()
@@ -69,7 +71,7 @@ func newBridge(t testing.TB) *bridge {
 // publish signs a list at the bridge's time.
 func (b *bridge) publish(t testing.TB, entries ...signedlist.Entry) []byte {
 	t.Helper()
-	p, err := b.publisher().Publish(t.Context(), entries, left)
+	p, err := b.publisher(t).Publish(t.Context(), entries, left)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +84,10 @@ func left(signedlist.Entry) string { return "left" }
 
 // file is what the repository has under a name.
 func (b *bridge) file(name string) ([]byte, bool) {
+	var n int
+	if _, err := fmt.Sscanf(name, "lists/%d/list.p7s", &n); err == nil && 0 < n && n <= len(b.archive.lists) {
+		return b.archive.lists[n-1], true
+	}
 	if p := b.published.Load(); p != nil {
 		for _, f := range p.Files {
 			if f.Name == name {
@@ -92,8 +98,14 @@ func (b *bridge) file(name string) ([]byte, bool) {
 	return nil, false
 }
 
-func (b *bridge) publisher() *signedlist.Publisher {
-	return signedlist.NewPublisher(*b.Signer, b.archive, signedlist.Options{Now: b.clock})
+func (b *bridge) publisher(t testing.TB) *signedlist.Publisher {
+	p := signedlist.NewPublisher(*b.Signer, b.archive, signedlist.Options{Now: b.clock})
+	if b.next != nil {
+		if err := p.Announce(b.next.Key.Public()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
 }
 
 // answer has the repository serve these bytes.

@@ -283,6 +283,43 @@ func TestClockSeen(t *testing.T) {
 	wants(t, update(t, s), subscription.UpToDate, "")
 }
 
+// A signer that was announced is taken, also by a machine that was switched off
+// in between; unless the lists that say so are not there.
+func TestNextSigner(t *testing.T) {
+	alpha := entry(t, "alpha")
+	for name, c := range map[string]struct {
+		lost   bool // a list in between
+		misses bool // them all
+		want   subscription.State
+	}{
+		"seen":                    {false, false, subscription.Changed},
+		"missed":                  {false, true, subscription.Changed},
+		"missed, and one is lost": {true, true, subscription.Refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBridge(t)
+			b.publish(t, alpha)
+			s, _ := bound(t, b, asIs)
+			b.next = issue(t, "Next signer", b.ca, signsLists)
+			for range 3 {
+				b.now = b.now.AddDate(0, 0, 2)
+				b.publish(t, alpha)
+				if !c.misses {
+					wants(t, update(t, s), subscription.Changed, "")
+				}
+			}
+			b.Signer, b.next = b.next, nil
+			b.publish(t, alpha, entry(t, "beta"))
+			if c.lost {
+				b.archive.lists[2] = nil
+			}
+			if r := update(t, s); r.State != c.want || (c.want == subscription.Refused) != (r.Attack == subscription.OtherSigner) {
+				t.Errorf("got %+v, want %s", r, c.want)
+			}
+		})
+	}
+}
+
 func TestSelection(t *testing.T) {
 	e := entry(t, "alpha")
 	e.MailDomains = []string{"alpha.example", "sales.example.org"}

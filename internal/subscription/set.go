@@ -155,7 +155,10 @@ func (s *Subscription) prepare(l *signedlist.List, der []byte, selected []signed
 	if out.dir, err = os.MkdirTemp(filepath.Join(s.dir, setsDir), fmt.Sprintf("%d-*", l.Number)); err != nil {
 		return nil, diskFault(err)
 	}
-	return out, diskFault(s.write(out.dir, files, before))
+	if err := s.write(out.dir, files, before); err != nil {
+		return nil, diskFault(errors.Join(err, os.RemoveAll(out.dir)))
+	}
+	return out, nil
 }
 
 func (s *Subscription) write(dir string, files []file, before *set) error {
@@ -217,18 +220,17 @@ func (s *Subscription) relink(target, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// prune removes what is neither in use nor was just before, which programs may
-// have open.
-func (s *Subscription) prune(keep ...*set) error {
+// prune removes every set but the one in use. It is called before another comes,
+// so the one before stays while programs have it open.
+func (s *Subscription) prune(inUse *set) error {
 	names, err := os.ReadDir(filepath.Join(s.dir, setsDir))
 	if err != nil {
 		return diskFault(err)
 	}
 	for _, n := range names {
-		dir := filepath.Join(s.dir, setsDir, n.Name())
-		if !slices.ContainsFunc(keep, func(k *set) bool { return k != nil && filepath.Base(k.dir) == n.Name() }) {
+		if inUse == nil || filepath.Base(inUse.dir) != n.Name() {
 			s.step()
-			err = errors.Join(err, os.RemoveAll(dir))
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, setsDir, n.Name())))
 		}
 	}
 	return diskFault(err)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"bridge.example/internal/fault"
@@ -68,7 +65,7 @@ func (s *Subscription) Update(ctx context.Context, accept int64) (*Report, error
 	if err := s.writeSeen(run.seen); err != nil {
 		return nil, err
 	}
-	return r, s.prune(inUse, run.inUse)
+	return r, nil
 }
 
 // Status reports on the set in use without fetching anything: whether it is in
@@ -110,8 +107,15 @@ type update struct {
 	changes []Difference
 }
 
-// advance puts the list that the repository has into use, or says why not.
+// advance puts the list that the repository has into use, or says why not. What
+// the configuration or somebody changed since is made anew first, from the list in
+// use as long as that is in force: no network is needed for it.
 func (u *update) advance(ctx context.Context) error {
+	if u.inUse != nil && !u.at.After(u.inUse.list.NextUpdate) && !u.inUse.intact(u.configHash()) {
+		if err := u.put(u.inUse.list, u.inUse.der); err != nil {
+			return err
+		}
+	}
 	if refusal := clock(u.at, listOf(u.inUse), u.seen.Clock); refusal != nil {
 		return refusal
 	}
@@ -137,18 +141,17 @@ func (u *update) advance(ctx context.Context) error {
 	if err := u.checkViews(ctx, l); err != nil {
 		return err
 	}
-	if err := u.put(l, der); err != nil {
-		return err
+	if u.inUse == nil || l.Hash != u.inUse.list.Hash {
+		if err := u.put(l, der); err != nil {
+			return err
+		}
 	}
 	u.seen.ETag, u.seen.Hash = got.ETag, hexSum(der)
 	return nil
 }
 
-// put puts a list into use that may be, unless it is already.
+// put puts a list into use that may be.
 func (u *update) put(l *signedlist.List, der []byte) error {
-	if u.inUse != nil && l.Hash == u.inUse.list.Hash && u.inUse.intact(u.configHash()) {
-		return nil
-	}
 	selected := in(u.config.Select.Apply(l.Entries))
 	var before []signedlist.Entry
 	if u.inUse != nil {
@@ -160,6 +163,9 @@ func (u *update) put(l *signedlist.List, der []byte) error {
 			u.changes = changes
 			return err
 		}
+	}
+	if err := u.prune(u.inUse); err != nil {
+		return err
 	}
 	next, err := u.prepare(l, der, selected, record{At: u.at, Accepted: u.accept == l.Number}, u.inUse)
 	if err != nil {
@@ -193,27 +199,6 @@ func (u *update) consent(l *signedlist.List, err error) error {
 	}
 	return err
 }
-
-// command tells other programs of the change.
-func (s *Subscription) command(ctx context.Context) error {
-	if len(s.config.Command) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, commandTime)
-	defer cancel()
-	c := exec.CommandContext(ctx, s.config.Command[0], s.config.Command[1:]...)
-	c.Dir = s.dir
-	c.Env = append(os.Environ(), "BRIDGE_LIST_DIR="+filepath.Join(s.dir, currentLink))
-	c.WaitDelay = time.Second
-	if out, err := c.CombinedOutput(); err != nil {
-		text := strings.TrimSpace(string(out[:min(len(out), 500)]))
-		return fmt.Errorf("running %s: %w: %s", s.config.Command[0], err, text)
-	}
-	return nil
-}
-
-// commandTime is what a command may take.
-const commandTime = 2 * time.Minute
 
 func listOf(c *set) *signedlist.List {
 	if c == nil {

@@ -151,6 +151,15 @@ func TestMadeAnew(t *testing.T) {
 			}
 		}
 	}
+	b.handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	if err := os.Remove(filepath.Join(dir, "current", "anchors.pem")); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, update(t, s), subscription.Unreachable, "")
+	if len(snapshot(t, dir)) != len(whole) {
+		t.Error("without the repository nothing was made anew")
+	}
+	b.serve.Store(nil)
 	c := b.config("p7b")
 	c.Select.Exclude = []subscription.Rule{"domain=mail.beta.example"}
 	s, err := subscription.Open(dir, c, subscription.Options{Now: b.clock})

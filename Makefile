@@ -41,7 +41,7 @@ generate: ## code from api/proto/bridge.proto
 
 bench: ## benchmarks of the hot paths; path building beside crypto/x509 and openssl
 	go test -run '^$$' -bench . -benchmem ./internal/wire/... ./internal/engine/... ./vdir ./vocsp ./internal/edge/...
-	TMPDIR="$$(test -w /dev/shm && echo /dev/shm || echo "$${TMPDIR:-/tmp}")" go test -run '^$$' -bench . -benchtime 10x ./internal/federation
+	TMPDIR="$$(test -w /dev/shm && echo /dev/shm || echo "$${TMPDIR:-/tmp}")" go test -run '^$$' -bench . -benchtime 10x ./internal/federation ./internal/subscription
 	go test -run '^$$' -bench . -benchtime 5x ./signedlist
 	@mkdir -p bin
 	go run ./internal/pathbench -json bin/paths.json

@@ -292,6 +292,22 @@ func TestClockSeen(t *testing.T) {
 	wants(t, update(t, s), subscription.UpToDate, "")
 }
 
+// The list in use alone tells a clock that is behind it.
+func TestClockBehindList(t *testing.T) {
+	b := newBridge(t)
+	b.publish(t, entry(t, "alpha"))
+	s, dir := bound(t, b, asIs)
+	if err := os.Remove(filepath.Join(dir, "seen.json")); err != nil {
+		t.Fatal(err)
+	}
+	b.now = noon.Add(-time.Hour)
+	r, err := s.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, r, subscription.Refused, subscription.ClockSetBack)
+}
+
 // A signer that was announced is taken, also by a machine that was switched off
 // in between; unless the lists that say so are not there.
 func TestNextSigner(t *testing.T) {

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// forever is the nextUpdate of a last CRL. RFC 5280 §4.1.2.5 has this value
-// for what has no well-defined end, and ETSI EN 319 411-1 §6.3.9 asks for it
-// on the last CRL: relying parties learn that no other follows, and a signature
-// can be checked however late.
+// forever is the nextUpdate of a last CRL: the value that RFC 5280 §4.1.2.5 has
+// for what has no well-defined end. Relying parties learn that no other follows,
+// and a signature can be checked however late.
 func forever() time.Time { return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) }
 
 // End ends the bridge for ever: every certificate in force is revoked with

@@ -219,17 +219,18 @@ func (x *examination) crlProblems(a *authority, l *crl.List) (out []string) {
 	return out
 }
 
-func checkCRLRevoked(_ context.Context, _ *examination, t target, r *result) {
+func checkCRLRevoked(_ context.Context, x *examination, t target, r *result) {
 	revoked := serial(t.crl.authority.TestSerials.Revoked)
-	if revoked == nil {
-		r.skip("no revoked test serial is declared")
-		return
-	}
 	a, ok := t.crl.answered(r)
 	switch {
 	case !ok:
 	case a.readErr != nil:
 		r.skip("the CRL could not be read; see V2")
+	case revoked == nil && len(x.below(t.crl.authority)) > 0: // CAs are rarely revoked
+		r.skip("no revoked test serial is declared")
+	case revoked == nil:
+		r.wrong("no serial number of a revoked certificate is declared")
+		r.advise("Revoke a test certificate of this CA and declare its serial under test_serials.")
 	case !a.revoked[revoked.String()]:
 		r.wrong("serial %x, declared as revoked, is not listed", revoked)
 	default:

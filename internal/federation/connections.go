@@ -12,9 +12,9 @@ import (
 // it should. Missing are paths that should be there afterwards: from each
 // member in force that certified the bridge, to each that the bridge certified,
 // one end being m, where both map policies to a common level of the bridge.
-// Unexpected are paths that m would open between two others. What a preview
-// leaves out to bound its work is not missed. Errors are those of
-// [Federation.Preview].
+// Unexpected are paths that m would open between two others, as far as a preview
+// searches those. Errors are those of [Federation.Preview]; Unavailable when
+// pairs with m were not all searched, for nothing is known of the rest.
 func (f *Federation) Connections(ctx context.Context, m membership.Member) (missing, unexpected []string, err error) {
 	p, err := f.survey(ctx, m)
 	if err != nil {
@@ -30,8 +30,11 @@ func (f *Federation) Connections(ctx context.Context, m membership.Member) (miss
 			unexpected = append(unexpected, fmt.Sprintf("from %s of %s to %s of %s", x.Anchor, x.From, x.CA, x.To))
 		}
 	}
-	if p.Cut > 0 || !m.Candidate().Wants(membership.CrossCertificate) {
+	if !m.Candidate().Wants(membership.CrossCertificate) {
 		return nil, unexpected, nil
+	}
+	if err := p.Complete(); err != nil {
+		return nil, unexpected, err
 	}
 	want := func(from, to membership.ID) {
 		if !found[ends{from, to}] {

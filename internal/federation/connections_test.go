@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"bridge.example/internal/fault"
+	"bridge.example/internal/federation"
 	"bridge.example/internal/wire/certext"
 	"bridge.example/membership"
 )
@@ -46,5 +48,15 @@ func TestConnections(t *testing.T) {
 				t.Errorf("got missing %q and unexpected %q, want %q and %q", missing, unexpected, tt.missing, tt.unexpected)
 			}
 		})
+	}
+}
+
+// TestPreviewIsComplete: what was not searched is not taken for searched.
+func TestPreviewIsComplete(t *testing.T) {
+	if err := (federation.Preview{CutOthers: 3}).Complete(); err != nil {
+		t.Errorf("got %v, want no error for pairs of others", err)
+	}
+	if err := (federation.Preview{Cut: 1}).Complete(); err == nil || fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("got %v for a pair with the member that was left out, want Unavailable", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"bridge.example/internal/fault"
 	"bridge.example/membership"
 )
 
@@ -109,6 +110,16 @@ func (f *Federation) survey(ctx context.Context, m membership.Member) (Preview, 
 }
 
 func rank(c Change) int { return slices.Index([]Change{Opens, Closes, Stays}, c) }
+
+// Complete reports whether every pair with the member was searched to the end:
+// else nothing may be concluded from a path that is not there. The error is
+// Unavailable.
+func (p Preview) Complete() error {
+	if p.Cut > 0 {
+		return fault.New(fault.Unavailable, "%d pairs with the member were not searched in time; try again", p.Cut)
+	}
+	return nil
+}
 
 func (p *Preview) add(x PreviewPath) {
 	switch x.Change {
